@@ -1,0 +1,47 @@
+"""Certified L1, L2 and elastic-net models: paths, cross-validation, scikit-learn estimators."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from . import conventions, reference
+    from .certificate import Certificate, certify
+    from .cv import fit_cv
+    from .estimators import ElasticNet, Lasso, enet_path, lasso_path
+    from .path import alpha_max, fit_path
+    from .result import CVPath, Path
+    from .store import load
+
+# Where each public name lives. Modules are imported when a name is first touched: `import regfast` costs next to
+# nothing, and scikit-learn is loaded only with an estimator.
+_HOME = {
+    "fit_path": "path", "alpha_max": "path", "fit_cv": "cv", "certify": "certificate", "Certificate": "certificate",
+    "Path": "result", "CVPath": "result", "load": "store", "Lasso": "estimators", "ElasticNet": "estimators",
+    "lasso_path": "estimators", "enet_path": "estimators", "conventions": "", "reference": "",
+}
+
+__all__ = ["CVPath", "Certificate", "ElasticNet", "Lasso", "Path", "__version__", "alpha_max", "certify", "conventions",
+           "enet_path", "fit_cv", "fit_path", "lasso_path", "load", "reference"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'regfast' has no attribute {name!r}")
+    try:
+        module = import_module(f".{_HOME[name] or name}", __name__)
+    except ModuleNotFoundError as error:
+        if error.name is not None and error.name.startswith("regfast._"):
+            raise ImportError("regfast is not built here: this is its source folder, which hides an installed one. "
+                              "Run from another folder, use `python -P`, or install it (pip install .)") from error
+        raise
+    value = getattr(module, name) if _HOME[name] else module
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

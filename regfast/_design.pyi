@@ -1,0 +1,13 @@
+from typing import Any
+
+from numpy.typing import NDArray
+
+class Design:
+    n: int
+    p: int
+    steps: int
+    entries: int
+
+def dense(X: NDArray[Any]) -> Design: ...
+def sparse(data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], n: int, p: int, by_column: bool) -> Design: ...
+def moments(X: Design, w: NDArray[Any], u: NDArray[Any], mean: NDArray[Any], var: NDArray[Any], mark: NDArray[Any]) -> None: ...

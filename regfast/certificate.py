@@ -1,0 +1,185 @@
+"""Proof for any coefficients, whoever found them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+
+from . import validation as check
+from .path import prepare
+from .problem import EPS, Problem, gram, start
+from .validation import Float
+
+Indices = NDArray[np.intp]
+UNDECIDED_LIMIT = 5000
+"""The support is proved non-zero through a Gram of the columns left over; beyond this many it is not attempted."""
+
+
+class Certificate(NamedTuple):
+    """What is proved about a solution.
+
+    Attributes
+    ----------
+    kind : str
+        What `gap` is: "duality gap", or "kkt residual" where no finite dual point exists.
+    gap : float
+        (primal − dual) / P_null, P_null the null model's objective; or the KKT residual.
+    kkt : float
+        Largest distance of a correlation to the subdifferential of the penalty, over √h_j √(2 P_null): a correlation.
+    primal, dual : float
+        Objective of the coefficients as given, and a lower bound on the objective of any coefficients.
+    zero, nonzero, undecided : (k,) intp
+        Columns proved to be zero in every solution, proved to be non-zero in the solution, and neither.
+    ties : list of (k,) intp
+        Groups of identical columns with one in `nonzero` or `undecided`: within a group only the sum is determined.
+    """
+
+    kind: str
+    gap: float
+    kkt: float
+    primal: float
+    dual: float
+    zero: Indices
+    nonzero: Indices
+    undecided: Indices
+    ties: list[Indices]
+
+
+def certify(X: Any, y: Any, coef: Any, intercept: float = 0.0, *, alpha: float, l1_ratio: float = 1.0,
+            **same: Any) -> Certificate:
+    """How far given coefficients are from the optimum, with proof.
+
+    Parameters
+    ----------
+    X, y : as in `fit_path`
+    coef : (p,) array
+        On the scale of the data.
+    intercept : float
+        Used as given: what a better one would gain is part of the gap. Must be 0 with fit_intercept=False.
+    alpha : float > 0
+    l1_ratio : float in [0, 1]
+    **same
+        `family`, `sample_weight`, `offset`, `fit_intercept`, `standardize`, `penalty_factors`, `bounds`, as in
+        `fit_path`; they define the objective. Note that `standardize` is True unless said otherwise.
+
+    Returns
+    -------
+    Certificate
+
+    Raises
+    ------
+    ValueError
+        `coef` breaks the bounds or is not zero on an excluded column; α is not positive.
+
+    Notes
+    -----
+    The dual point is the residual, re-centred and made orthogonal to free columns, scaled until it is feasible
+    (docs/objective.md). A column is zero in every solution if |s c_j| + √h_j √(2 gap) < α l1_j (gap-safe sphere:
+    Fercoq, Gramfort & Salmon, 2015). With U the columns not proved zero, of full rank, strong convexity on U gives
+    |b_j − b*_j| ≤ √(2 gap [G_U⁻¹]_jj): non-zero if |b_j| is more.
+    """
+    alpha = check.number("alpha", alpha, 0, np.inf, open_lo=True)
+    problem = prepare(X, y, l1_ratio=l1_ratio, **same)
+    data = problem.data
+    b = check.vector("coef", coef, data.design.p)
+    b0 = check.number("intercept", float(intercept), -np.inf, np.inf)
+    if not problem.intercept and b0 != 0:
+        raise ValueError(f"intercept must be 0 with fit_intercept=False; got {b0}")
+    _check_feasible(problem, b)
+    exact = merged(problem, b)
+    fit = problem.fit()
+    null = start(problem, fit)
+    gap, kkt, s, value, _ = fit.at(exact, alpha)
+    settled = fit.coef()
+    penalty = _penalty(problem, exact, alpha)
+    # what the given intercept, free columns and twins cost over their optimum; equal within rounding for a solution
+    eta = np.asarray(data.X @ b).ravel() + b0
+    primal = float(0.5 * problem.w @ (problem.y - eta) ** 2) + _penalty(problem, b, alpha)
+    best = value + penalty
+    c = fit.correlation()
+    loose = max(0.0, primal - best)
+    if loose <= 16 * EPS * max(primal, null.value):
+        loose = 0.0
+    scale = max(null.value, 1e-300)
+    total = gap + loose
+    relative = 0.0 if null.value == 0 and total <= EPS else total / scale
+    residual = kkt / np.sqrt(2 * scale)
+    zero, nonzero, undecided = _support(problem, settled, s * c, total, alpha)
+    ids = np.union1d(nonzero, undecided)
+    ties = [np.flatnonzero(problem.twin_of == i) for i in np.unique(problem.twin_of[ids])]
+    kind = problem.gap_kind
+    return Certificate(kind, float(relative if kind == "duality gap" else residual), float(residual), primal,
+                       primal - total, zero, nonzero, undecided, [tie for tie in ties if len(tie) > 1])
+
+
+def _check_feasible(problem: Problem, b: Float) -> None:
+    outside = np.flatnonzero((b < problem.penalties.lo) | (b > problem.penalties.hi))
+    if outside.size:
+        j = int(outside[0])
+        raise ValueError(f"coef[{j}]={b[j]:g} is outside bounds [{problem.penalties.lo[j]:g}, "
+                         f"{problem.penalties.hi[j]:g}]")
+    excluded = np.flatnonzero((b != 0) & np.isinf(problem.penalties.factors))
+    if excluded.size:
+        raise ValueError(f"coef[{int(excluded[0])}] must be 0: its penalty factor is inf; got {b[excluded[0]]:g}")
+
+
+def merged(problem: Problem, b: Float) -> Float:
+    """Coefficients of excluded twins added to the column they are equal to; constant columns dropped."""
+    out = b.copy()
+    for j in np.flatnonzero(b):
+        if np.isinf(problem.l1[j]) and j not in problem.block:
+            i = problem.twin_of[j]
+            if i != j and np.isfinite(problem.l1[i]):
+                out[i] += b[j]
+            out[j] = 0
+    return out
+
+
+def _penalty(problem: Problem, b: Float, alpha: float) -> float:
+    """α Σ v_j [ l1_ratio s_j|b_j| + (1 − l1_ratio)/2 s_j² b_j² ]"""
+    v = np.where(b != 0, problem.penalties.factors, 0.0)
+    size = problem.scale * np.abs(b)
+    ratio = problem.penalties.l1_ratio
+    return float(alpha * (v * (ratio * size + (1 - ratio) / 2 * size**2)).sum())
+
+
+def _support(problem: Problem, b: Float, z: Float, gap: float, alpha: float) -> tuple[Indices, Indices, Indices]:
+    """Columns proved zero, proved non-zero, and the rest."""
+    p = len(b)
+    everything = np.arange(p)
+    excluded = np.isinf(problem.l1) & (problem.twin_of == everything)
+    excluded[problem.block] = False
+    if not np.isfinite(gap):
+        return everything[excluded], everything[:0], everything[~excluded]
+    radius = np.sqrt(2 * gap)
+    v = problem.penalties.factors
+    with np.errstate(invalid="ignore"):
+        threshold = np.where(excluded, np.inf, alpha * v * problem.scale * problem.penalties.l1_ratio)
+    side = np.where(z > 0, problem.penalties.hi > 0, problem.penalties.lo < 0)
+    size = np.sqrt(problem.curvature)
+    # a bound at zero closes its side: only the other one, reachable within the radius, could move the coefficient
+    reach = np.where(side, np.abs(z), -np.abs(z)) + size * radius
+    safe = reach < threshold * (1 - 64 * EPS)
+    both_closed = (problem.penalties.hi <= 0) & (problem.penalties.lo >= 0)
+    zero = excluded | both_closed | (safe & (v > 0))
+    ids = everything[~zero | (b != 0)]
+    ids = ids[problem.twin_of[ids] == ids]
+    proved = everything[:0]
+    if 0 < ids.size <= min(UNDECIDED_LIMIT, problem.data.design.n):
+        G = gram(problem, ids) + alpha * np.diag(
+            v[ids] * (1 - problem.penalties.l1_ratio) * problem.scale[ids] ** 2 / problem.curvature[ids])
+        try:
+            L = scipy.linalg.cholesky(G, lower=True)
+            if np.diag(L).min() ** 2 > 1e3 * EPS * len(ids):
+                inverse = scipy.linalg.solve_triangular(L, np.eye(len(ids)), lower=True)
+                reachable = np.sqrt(2 * gap * (inverse**2).sum(0)) / size[ids]
+                proved = ids[np.abs(b[ids]) > reachable]
+        except scipy.linalg.LinAlgError:
+            pass  # dependent columns: the coefficients are not determined, so none is proved non-zero
+    groups = np.bincount(problem.twin_of, minlength=p)
+    proved = proved[groups[proved] == 1]  # among identical columns only the sum is determined
+    proved = np.setdiff1d(proved, everything[zero])
+    return everything[zero], proved, np.setdiff1d(everything[~zero], proved)

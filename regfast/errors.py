@@ -1,0 +1,36 @@
+"""Status codes of the kernels, worded once."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+STATUS = ("converged", "max_iter", "rounding", "interrupted", "no_memory")
+"""Words for the codes in ``src/_state.pxd``, in their order."""
+
+OK, MAX_ITER, ROUNDING, INTERRUPTED, NO_MEMORY = range(5)
+
+ADVICE = {
+    "max_iter": "raise max_iter or tol, or drop (nearly) collinear columns",
+    "rounding": "float64 ends here: raise tol",
+}
+
+
+def warn_not_converged(alphas: NDArray[np.float64], gaps: NDArray[np.float64], status: Sequence[str], kind: str,
+                       tol: float) -> None:
+    """Emit one ConvergenceWarning that names every α that missed `tol`, or nothing."""
+    missed = [k for k, word in enumerate(status) if word in ADVICE]
+    if not missed:
+        return
+    from sklearn.exceptions import ConvergenceWarning
+
+    shown = "; ".join(f"alpha={alphas[k]:.6g}: {gaps[k]:.2g} ({status[k]})" for k in missed[:5])
+    more = f" and {len(missed) - 5} more" if len(missed) > 5 else ""
+    advice = ", or ".join(ADVICE[word] for word in ADVICE if word in {status[k] for k in missed})
+    warnings.warn(
+        f"{len(missed)} of {len(alphas)} alphas did not reach tol={tol:g} (relative {kind}): {shown}{more}. "
+        f"The best iterates are returned with their true {kind}; {advice}.",
+        ConvergenceWarning, stacklevel=3)

@@ -1,0 +1,320 @@
+"""scikit-learn's coordinate-descent estimators: its names, parameters, objectives and attributes, this engine."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from . import validation as check
+from .errors import MAX_ITER, NO_MEMORY, OK, STATUS, warn_not_converged
+from .path import grid
+from .problem import EPS, Null, Penalties, Problem, build, start
+from .unpenalised import least_squares
+from .validation import Float
+
+FLOATS = [np.float64, np.float32]
+
+
+def _check_parameters(est: ElasticNet) -> None:
+    """scikit-learn's constraints, in its words where they have some."""
+    name = type(est).__name__
+
+    def must(parameter: str, wanted: str, ok: bool) -> None:
+        if not ok:
+            value = getattr(est, parameter)
+            raise ValueError(f"The {parameter!r} parameter of {name} must be {wanted}. Got {value!r} instead.")
+
+    def real(x: Any) -> bool:
+        return isinstance(x, Real) and not isinstance(x, (bool, np.bool_)) and float(x) == float(x)
+
+    must("alpha", "a float in the range [0.0, inf)", real(est.alpha) and 0 <= est.alpha < np.inf)
+    must("l1_ratio", "a float in the range [0.0, 1.0]", real(est.l1_ratio) and 0 <= est.l1_ratio <= 1)
+    must("tol", "a float in the range [0.0, inf)", real(est.tol) and 0 <= est.tol < np.inf)
+    must("max_iter", "an int in the range [1, inf) or None",
+         est.max_iter is None or (isinstance(est.max_iter, Integral) and est.max_iter >= 1))
+    for flag in ("fit_intercept", "copy_X", "warm_start", "positive"):
+        must(flag, "an instance of 'bool'", isinstance(getattr(est, flag), (bool, np.bool_)))
+    must("selection", "a str among {'cyclic', 'random'}", est.selection in ("cyclic", "random"))
+    must("precompute", "an instance of 'bool' or an array-like",
+         isinstance(est.precompute, (bool, np.bool_)) or np.ndim(est.precompute) == 2)
+
+
+class ElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """Linear regression with combined L1 and L2 penalties, as in scikit-learn.
+
+    Minimises  1/(2 n) ‖y − Xw − b0‖² + α·l1_ratio·‖w‖₁ + ½ α (1 − l1_ratio) ‖w‖²  (weighted mean where sample weights
+    are given). Nothing is standardised: see `regfast.fit_path` for that.
+
+    Parameters
+    ----------
+    alpha : float ≥ 0
+        0 is least squares, of minimum norm where it is not unique.
+    l1_ratio : float in [0, 1]
+    fit_intercept : bool
+        Never penalised.
+    precompute : bool or (p, p) array
+        Accepted for compatibility; the engine decides how to hold correlations.
+    max_iter : int
+        Epochs of coordinate descent.
+    copy_X : bool
+        Accepted for compatibility: X is never written to, nor copied.
+    tol : float
+        Upper bound on the duality gap relative to the null model's objective, ½ Σ(y − ȳ)²/n.
+    warm_start : bool
+        Begin from the coefficients of the last fit.
+    positive : bool
+        Coefficients must not be negative.
+    random_state, selection
+        Accepted for compatibility: the certified solution does not depend on the order of updates.
+
+    Attributes
+    ----------
+    coef_ : (p,) or (n_targets, p), of X's float type
+    sparse_coef_ : sparse (1, p) or (n_targets, p)
+    intercept_ : float or (n_targets,)
+    n_iter_ : int, or list of int for several targets
+    dual_gap_ : float or (n_targets,)
+        Certified duality gap on the scale of the objective; NaN for alpha = 0.
+    n_features_in_ : int
+    feature_names_in_ : (p,)
+
+    Warns
+    -----
+    ConvergenceWarning
+        `max_iter` epochs did not bring the gap below `tol`.
+
+    References
+    ----------
+    Zou & Hastie (2005), JRSS-B 67(2); Friedman, Hastie & Tibshirani (2010), J. Stat. Softw. 33(1).
+    """
+
+    def __init__(self, alpha: float = 1.0, *, l1_ratio: float = 0.5, fit_intercept: bool = True,
+                 precompute: Any = False, max_iter: int = 1000, copy_X: bool = True, tol: float = 1e-4,
+                 warm_start: bool = False, positive: bool = False, random_state: Any = None,
+                 selection: str = "cyclic") -> None:
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.precompute = precompute
+        self.max_iter = max_iter
+        self.copy_X = copy_X
+        self.tol = tol
+        self.warm_start = warm_start
+        self.positive = positive
+        self.random_state = random_state
+        self.selection = selection
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit to X (n, p), dense or sparse, and y (n,) or (n, n_targets).
+
+        Parameters
+        ----------
+        X : (n, p)
+        y : (n,) or (n, n_targets); targets are fitted one by one
+        sample_weight : float or (n,), optional
+            As if rows were repeated.
+
+        Raises
+        ------
+        ValueError
+            Input or a parameter is not what it must be.
+        """
+        _check_parameters(self)
+        if self.alpha == 0:
+            warnings.warn("With alpha=0 there is no penalty: this is least squares, for which scikit-learn's "
+                          "LinearRegression is the usual estimator", UserWarning, stacklevel=2)
+        X, y = validate_data(self, X, y, accept_sparse=["csc", "csr"], dtype=FLOATS, multi_output=True, y_numeric=True,
+                             ensure_all_finite=True)
+        y = np.asarray(y, dtype=np.float64)
+        targets = y.reshape(len(y), -1)
+        problem = self._problem(X, targets[:, 0], None if isinstance(sample_weight, Real) else sample_weight)
+        start_at = self._warm_coef(targets.shape[1], X.shape[1])
+        solved = [self._solve(replace(problem, y=np.ascontiguousarray(targets[:, t])),
+                              None if start_at is None else start_at[t]) for t in range(targets.shape[1])]
+        coef, intercept, gaps, n_iter, relative, words = (list(part) for part in zip(*solved, strict=True))
+        self.coef_ = np.array(coef).astype(X.dtype, copy=False)
+        self.intercept_ = np.array(intercept, dtype=X.dtype) if self.fit_intercept else 0.0
+        self.dual_gap_, self.n_iter_ = np.array(gaps), n_iter
+        if targets.shape[1] == 1:
+            self.coef_, self.dual_gap_, self.n_iter_ = self.coef_[0], self.dual_gap_[0], n_iter[0]
+            if self.fit_intercept and y.ndim == 1:
+                self.intercept_ = np.atleast_1d(self.intercept_)[0]
+        warn_not_converged(np.full(len(words), float(self.alpha)), np.array(relative), words, "duality gap", self.tol)
+        return self
+
+    def _problem(self, X: Any, y: Float, sample_weight: Any) -> Problem:
+        n, p = X.shape
+        penalties = Penalties(float(self.l1_ratio), np.ones(p), np.full(p, 0.0 if self.positive else -np.inf),
+                              np.full(p, np.inf))
+        return build(check.as_data(X), y, check.weights(sample_weight, n), intercept=bool(self.fit_intercept),
+                     standardize=False, penalties=penalties)
+
+    def _warm_coef(self, n_targets: int, p: int) -> Float | None:
+        if not (self.warm_start and hasattr(self, "coef_")):
+            return None
+        coef = np.atleast_2d(np.asarray(self.coef_, dtype=np.float64))
+        return np.ascontiguousarray(coef) if coef.shape == (n_targets, p) else None
+
+    def _solve(self, problem: Problem, warm: Float | None) -> tuple[Float, float, float, int, float, str]:
+        """(coef, intercept, gap, epochs, relative gap, status) of one target."""
+        fit = problem.fit()
+        null = start(problem, fit)
+        before = null.alpha_max
+        if self.alpha == 0:
+            last = least_squares(problem, fit)
+            return last.coef, last.intercept, np.nan, last.n_iter, last.kkt, last.status
+        if warm is not None:
+            feasible = np.maximum(warm, 0.0) if self.positive else warm
+            fit.warm(np.where(np.isinf(problem.l1), 0.0, feasible))
+            before = float(self.alpha)
+        _, _, _, b0, _, gaps, epochs, _, codes = fit.run(
+            np.array([float(self.alpha)]), before, float(self.tol), self.max_iter or 1000, False, null.total, None)
+        if len(codes) > len(b0):
+            raise MemoryError if codes[-1] == NO_MEMORY else fit.error or KeyboardInterrupt
+        assert codes[0] in (OK, MAX_ITER, MAX_ITER + 1)
+        return (fit.coef(), float(b0[0]), float(gaps[0]) * null.value, max(1, int(epochs[0])), float(gaps[0]),
+                STATUS[codes[0]])
+
+    def predict(self, X: Any) -> Any:
+        """X @ coef_ + intercept_, (n,) or (n, n_targets)."""
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse=["csr", "csc", "coo"], reset=False)
+        product = X @ self.coef_.T
+        return np.asarray(product) + self.intercept_
+
+    @property
+    def sparse_coef_(self) -> Any:
+        """Sparse form of `coef_`, (1, p) or (n_targets, p)."""
+        return sp.csr_array(np.atleast_2d(self.coef_))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+class Lasso(ElasticNet):
+    """Linear regression with the L1 penalty, as in scikit-learn: `ElasticNet` with l1_ratio = 1.
+
+    Minimises  1/(2 n) ‖y − Xw − b0‖² + α ‖w‖₁. Parameters and attributes are those of `ElasticNet`, less `l1_ratio`.
+
+    References
+    ----------
+    Tibshirani (1996), JRSS-B 58(1).
+    """
+
+    def __init__(self, alpha: float = 1.0, *, fit_intercept: bool = True, precompute: Any = False, copy_X: bool = True,
+                 max_iter: int = 1000, tol: float = 1e-4, warm_start: bool = False, positive: bool = False,
+                 random_state: Any = None, selection: str = "cyclic") -> None:
+        super().__init__(alpha, l1_ratio=1.0, fit_intercept=fit_intercept, precompute=precompute, max_iter=max_iter,
+                         copy_X=copy_X, tol=tol, warm_start=warm_start, positive=positive, random_state=random_state,
+                         selection=selection)
+
+
+def enet_path(X: Any, y: Any, *, l1_ratio: float = 0.5, eps: float = 1e-3, n_alphas: Any = "deprecated",
+              alphas: Any = 100, precompute: Any = "auto", Xy: Any = None, copy_X: bool = True, coef_init: Any = None,
+              verbose: Any = False, return_n_iter: bool = False, positive: bool = False, check_input: bool = True,
+              **params: Any) -> Any:
+    """Elastic-net path without intercept or standardisation, as scikit-learn's function of this name.
+
+    Minimises  1/(2 n) ‖y − Xw‖² + α·l1_ratio·‖w‖₁ + ½ α (1 − l1_ratio) ‖w‖²  for every α.
+
+    Parameters
+    ----------
+    X : (n, p), dense or sparse
+    y : (n,)
+    l1_ratio : float in [0, 1]
+    eps : float
+        α_min/α_max of an automatic grid.
+    alphas : int or sequence of float
+        A number of α's, or the α's.
+    coef_init : (p,), optional
+        Where to begin.
+    return_n_iter : bool
+    positive : bool
+    n_alphas : int
+        The older name of an integer `alphas`.
+    precompute, Xy, copy_X, verbose, check_input
+        Accepted for compatibility: X is never copied or written to and every input is checked.
+    **params
+        `tol`, `max_iter`, `sample_weight`; `random_state` and `selection` are accepted.
+
+    Returns
+    -------
+    alphas : (k,), descending
+    coefs : (p, k)
+    dual_gaps : (k,)
+    n_iters : list of int, with `return_n_iter`
+
+    Raises
+    ------
+    ValueError
+        y is 2-D (the multi-task penalty is not part of this version), or an unknown parameter is given.
+    """
+    tol, max_iter = params.pop("tol", 1e-4), params.pop("max_iter", 1000)
+    sample_weight = params.pop("sample_weight", None)
+    params.pop("random_state", None)
+    params.pop("selection", None)
+    if params:
+        raise ValueError(f"Unexpected parameters in params: {sorted(params)}; known are tol, max_iter, sample_weight, "
+                         "random_state and selection (to centre sparse data use fit_path, which fits the intercept)")
+    data = check.as_data(X)
+    n, p = data.design.n, data.design.p
+    if np.ndim(y) == 2 and np.shape(y)[1] != 1:
+        raise ValueError(f"y must be 1-D, ({n},); got shape {np.shape(y)}: multi-task paths are not in this version")
+    penalties = Penalties(check.number("l1_ratio", l1_ratio, 0, 1), np.ones(p),
+                          np.full(p, 0.0 if positive else -np.inf), np.full(p, np.inf))
+    problem = build(data, check.vector("y", y, n), check.weights(sample_weight, n), intercept=False, standardize=False,
+                    penalties=penalties)
+    fit = problem.fit()
+    null = start(problem, fit)
+    if not isinstance(n_alphas, str):
+        alphas = n_alphas
+    if alphas is None or isinstance(alphas, str):
+        alphas = 100
+    a = _descending(alphas, problem, null, eps)
+    before = null.alpha_max
+    if coef_init is not None:
+        fit.warm(np.where(np.isinf(problem.l1), 0.0, check.vector("coef_init", coef_init, p)))
+        before = a[0]
+    unique = np.unique(a)[::-1].copy()
+    values, indices, indptr, _, _, gaps, epochs, _, codes = fit.run(
+        unique, before, check.number("tol", tol, 0, 1), check.integer("max_iter", max_iter, 1), False, null.total, None)
+    if len(codes) > len(gaps):
+        raise MemoryError if codes[-1] == NO_MEMORY else fit.error or KeyboardInterrupt
+    warn_not_converged(unique, gaps, [STATUS[code] for code in codes], "duality gap", tol)
+    at = np.searchsorted(-unique, -a)  # a strength given twice is solved once
+    coefs = sp.csc_array((values, indices, indptr), shape=(p, len(unique))).toarray()[:, at]
+    coefs = coefs.astype(data.X.dtype, copy=False)
+    out = (a, coefs, gaps[at] * null.value)
+    return (*out, [int(epochs[k]) for k in at]) if return_n_iter else out
+
+
+def _descending(alphas: Any, problem: Problem, null: Null, eps: float) -> Float:
+    """The α's of scikit-learn's path functions: an int is a geometric grid, all tiny where y has no correlation."""
+    if isinstance(alphas, (int, np.integer)):
+        count = check.integer("alphas", alphas, 1)
+        if null.alpha_max <= EPS:
+            return np.full(count, np.finfo(float).resolution)
+        return grid(problem, null, count, check.number("eps", eps, 0, 1, open_lo=True))
+    a = np.sort(np.atleast_1d(np.asarray(alphas, dtype=np.float64)))[::-1]
+    check.strengths(a)
+    if a[-1] == 0:
+        raise ValueError("alphas must be positive for a path; for alpha=0 use fit_path or ElasticNet(alpha=0)")
+    return np.ascontiguousarray(a)
+
+
+def lasso_path(X: Any, y: Any, *, eps: float = 1e-3, n_alphas: Any = "deprecated", alphas: Any = 100,
+               precompute: Any = "auto", Xy: Any = None, copy_X: bool = True, coef_init: Any = None,
+               verbose: Any = False, return_n_iter: bool = False, positive: bool = False, **params: Any) -> Any:
+    """Lasso path without intercept or standardisation: `enet_path` with l1_ratio = 1."""
+    return enet_path(X, y, l1_ratio=1.0, eps=eps, n_alphas=n_alphas, alphas=alphas, precompute=precompute, Xy=Xy,
+                     copy_X=copy_X, coef_init=coef_init, verbose=verbose, return_n_iter=return_n_iter,
+                     positive=positive, **params)

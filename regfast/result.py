@@ -1,0 +1,345 @@
+"""Results: data and arithmetic. They never hold X."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from .problem import linear_predictor
+from .validation import Float, as_data, vector
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+Names = NDArray[np.object_]
+Kind = Literal["response", "link"]
+Rule = Literal["min", "1se"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Path:
+    """A regularisation path: one certified solution per α.
+
+    Attributes
+    ----------
+    alphas : (n_alphas,) float64
+        Penalty strengths, descending and unique.
+    coefs : csc_array (p, n_alphas)
+        Coefficients on the scale of the data.
+    intercepts : (n_alphas,) float64
+    deviance_ratio : (n_alphas,) float64
+        Share of the deviance of the intercept-only model (with offset) that is explained.
+    n_nonzero : (n_alphas,) int64
+    gaps : (n_alphas,) float64
+        Certified measure of optimality from a fresh residual, of the kind `gap_kind`.
+    gap_kind : str
+        "duality gap": (primal − dual) / P_null; "kkt residual" where no finite dual point exists: the largest violation
+        of the optimality conditions, as a correlation.
+    n_iter : (n_alphas,) int64
+        Epochs of coordinate descent.
+    n_passes : (n_alphas,) int64
+        Full passes over X, counted from the beginning of the path.
+    status : (n_alphas,) str
+        "converged", "max_iter", "rounding" (float64 ends above `tol`), or "not_unique" (α = 0).
+    path_status : str
+        "complete", "saturated" or "flat" (an automatic grid that ended early), "constant" (y is), "interrupted".
+    feature_names_in_ : (p,) object, or None
+    classes_ : None
+    l1_ratio, tol : float
+    fit_intercept, standardize : bool
+    family : str
+    scales : (p,) float64
+        Standard deviations of the columns; coefs × scales is free of units.
+    alpha_max : float
+        The smallest α at which every penalised coefficient is zero.
+    n_samples : int
+        Rows of positive weight.
+    null_deviance : float
+        Weighted mean deviance of the intercept-only model.
+    penalty_factors : (p,) float64, or None
+    bounds : pair of (p,) float64, or None
+    has_offset : bool
+    """
+
+    alphas: Float
+    coefs: sp.csc_array
+    intercepts: Float
+    deviance_ratio: Float
+    n_nonzero: NDArray[np.int64]
+    gaps: Float
+    gap_kind: str
+    n_iter: NDArray[np.int64]
+    n_passes: NDArray[np.int64]
+    status: NDArray[np.str_]
+    path_status: str
+    feature_names_in_: Names | None
+    classes_: None
+    l1_ratio: float
+    tol: float
+    fit_intercept: bool
+    standardize: bool
+    family: str
+    scales: Float
+    alpha_max: float
+    n_samples: int
+    null_deviance: float
+    penalty_factors: Float | None
+    bounds: tuple[Float, Float] | None
+    has_offset: bool
+
+    def __len__(self) -> int:
+        return len(self.alphas)
+
+    def __repr__(self) -> str:
+        p, k = self.coefs.shape
+        if not k:
+            return f"Path(no alphas solved, {p} features, {self.path_status})"
+        return (f"Path({k} alphas from {self.alphas[0]:.4g} to {self.alphas[-1]:.4g}, {p} features, "
+                f"{self.n_nonzero[0]} to {self.n_nonzero[-1]} non-zero, {self.path_status}, "
+                f"worst {self.gap_kind} {self.gaps.max():.1e})")
+
+    # ---- between the grid points
+
+    def _weights(self, alpha: float) -> tuple[int, int, float]:
+        """(i, j, t) with α = (1 − t) α_i + t α_j."""
+        a = self.alphas
+        alpha = float(alpha)
+        if not (np.isfinite(alpha) and alpha >= 0):
+            raise ValueError(f"alpha must be finite and not negative; got {alpha}")
+        if not len(a):
+            raise ValueError("the path holds no solution")
+        if alpha > a[0]:
+            if a[0] >= self.alpha_max:
+                return 0, 0, 0.0  # the null model, exactly
+            raise ValueError(f"alpha={alpha:g} is above the path, which begins at {a[0]:g}: fit alphas=[{alpha:g}]")
+        if alpha < a[-1]:
+            raise ValueError(f"alpha={alpha:g} is below the path, which ends at {a[-1]:g}: fit alphas=[{alpha:g}]")
+        j = int(np.searchsorted(-a, -alpha))
+        if a[j] == alpha:
+            return j, j, 0.0
+        return j - 1, j, float((a[j - 1] - alpha) / (a[j - 1] - a[j]))
+
+    def _exactly(self, alpha: float, X: Any, y: Any, **fit_args: Any) -> Path:
+        from .path import fit_path
+
+        if X is None or y is None:
+            raise ValueError("exact=True solves anew: give X and y (and sample_weight, offset if the fit had them)")
+        if self.has_offset and fit_args.get("offset") is None:
+            raise ValueError("this path was fitted with an offset: exact=True needs offset=")
+        return fit_path(X, y, alphas=[alpha], l1_ratio=self.l1_ratio, tol=self.tol,
+                        fit_intercept=self.fit_intercept, standardize=self.standardize,
+                        penalty_factors=self.penalty_factors, bounds=self.bounds, **fit_args)
+
+    def coef_at(self, alpha: float, *, exact: bool = False, X: Any = None, y: Any = None, **fit_args: Any) -> Float:
+        """Coefficients at any α, (p,).
+
+        Parameters
+        ----------
+        alpha : float
+            Within the path; above `alpha_max` the null model is meant.
+        exact : bool
+            False interpolates linearly between grid points (exact for the lasso between knots); True solves at α, for
+            which `X`, `y` and whatever of `sample_weight` and `offset` the fit had are needed.
+
+        Raises
+        ------
+        ValueError
+            α lies outside the path, or exact=True without data.
+        """
+        if exact:
+            return np.asarray(self._exactly(alpha, X, y, **fit_args).coefs[:, [0]].toarray()[:, 0])
+        i, j, t = self._weights(alpha)
+        return np.asarray((1 - t) * self.coefs[:, [i]].toarray()[:, 0] + t * self.coefs[:, [j]].toarray()[:, 0])
+
+    def intercept_at(self, alpha: float, *, exact: bool = False, X: Any = None, y: Any = None,
+                     **fit_args: Any) -> float:
+        """Intercept at any α; as `coef_at`."""
+        if exact:
+            return float(self._exactly(alpha, X, y, **fit_args).intercepts[0])
+        i, j, t = self._weights(alpha)
+        return float((1 - t) * self.intercepts[i] + t * self.intercepts[j])
+
+    # ---- use
+
+    def predict(self, X: Any, alpha: float | None = None, offset: Any = None, kind: Kind = "response") -> Float:
+        """Predictions for new rows: (n,) at one α, (n, n_alphas) for alpha=None.
+
+        Parameters
+        ----------
+        X : (n, p) table or matrix
+        alpha : float, optional
+        offset : (n,), required if and only if the fit had one
+        kind : {"response", "link"}
+            The same for squared error.
+
+        Raises
+        ------
+        ValueError
+            X has another number of columns or other names, or `offset` is missing or not wanted.
+        """
+        if kind not in ("response", "link"):
+            raise ValueError(f"kind must be 'response' or 'link' for family={self.family!r}; got {kind!r}")
+        data = as_data(X)
+        self._check_columns(data.design.p, data.names)
+        if self.has_offset and offset is None:
+            raise ValueError("this path was fitted with an offset: predict needs offset= (zeros for none)")
+        if offset is not None and not self.has_offset:
+            raise ValueError("offset given, but this path was fitted without one")
+        if alpha is None:
+            eta = linear_predictor(data.X, self.coefs, self.intercepts)
+            return eta if offset is None else eta + vector("offset", offset, data.design.n)[:, None]
+        eta = linear_predictor(data.X, self.coef_at(alpha), self.intercept_at(alpha))
+        return eta if offset is None else eta + vector("offset", offset, data.design.n)
+
+    def _check_columns(self, p: int, names: Names | None) -> None:
+        if p != self.coefs.shape[0]:
+            raise ValueError(f"X has {p} features, but the fit had {self.coefs.shape[0]}")
+        if names is not None and self.feature_names_in_ is not None and list(names) != list(self.feature_names_in_):
+            k = next(k for k in range(p) if names[k] != self.feature_names_in_[k])
+            raise ValueError(f"X must have the feature names of the fit, in their order: column {k} is "
+                             f"{names[k]!r}, it was {self.feature_names_in_[k]!r}")
+
+    def select(self, criterion: str | int) -> float:
+        """The α of the path that minimises an information criterion, or the smallest with at most k features.
+
+        Parameters
+        ----------
+        criterion : {"aic", "bic", "ebic"} or int
+            With D = n·log(mean squared residual) (profile likelihood) and df = number of non-zero coefficients plus the
+            intercept: aic = D + 2 df, bic = D + log(n) df, ebic = bic + 2·log C(p, df − intercept) (γ = 1). df is
+            unbiased for the lasso (Zou, Hastie & Tibshirani, 2007) and counts high for the elastic net. An int k
+            picks the smallest α with at most k non-zero coefficients.
+        """
+        if isinstance(criterion, (int, np.integer)) and not isinstance(criterion, bool):
+            fits = np.flatnonzero(self.n_nonzero <= criterion)
+            if not fits.size:
+                raise ValueError(f"no alpha of the path has at most {criterion} features; the fewest are "
+                                 f"{self.n_nonzero.min()}")
+            return float(self.alphas[fits[-1]])
+        if criterion not in ("aic", "bic", "ebic"):
+            raise ValueError(f"criterion must be 'aic', 'bic', 'ebic' or an integer; got {criterion!r}")
+        from scipy.special import gammaln
+
+        n, p, k = self.n_samples, self.coefs.shape[0], self.n_nonzero
+        deviance = np.maximum((1 - self.deviance_ratio) * self.null_deviance, np.finfo(float).tiny)
+        df = k + int(self.fit_intercept)
+        score = n * np.log(deviance) + (2 if criterion == "aic" else np.log(n)) * df
+        if criterion == "ebic":
+            score = score + 2 * (gammaln(p + 1) - gammaln(k + 1) - gammaln(p - k + 1))
+        score = np.where(df < n, score, np.inf)  # a saturated model interpolates: its likelihood says nothing
+        if not np.isfinite(score).any():
+            raise ValueError(f"every model of the path has at least n={n} parameters; no criterion applies")
+        return float(self.alphas[int(np.argmin(score))])
+
+    @property
+    def names(self) -> Names:
+        """(p,) feature names, x0, x1, … where the input had none."""
+        if self.feature_names_in_ is not None:
+            return self.feature_names_in_
+        return np.array([f"x{j}" for j in range(self.coefs.shape[0])], dtype=object)
+
+    def to_frame(self) -> DataFrame:
+        """One row per α (pandas): what is known of the solution, then the coefficient of each feature ever selected."""
+        import pandas as pd
+
+        used = np.flatnonzero(np.diff(self.coefs.tocsr().indptr))
+        head = {"alpha": self.alphas, "n_nonzero": self.n_nonzero, "deviance_ratio": self.deviance_ratio,
+                "gap": self.gaps, "status": self.status, "intercept": self.intercepts}
+        body = pd.DataFrame(self.coefs.tocsr()[used].toarray().T, columns=list(self.names[used]))
+        return pd.concat([pd.DataFrame(head), body], axis=1)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Coefficient profiles (see `regfast.plots.plot_path`)."""
+        from .plots import plot_path
+
+        return plot_path(self, ax)
+
+    def save(self, file: str | os.PathLike[str]) -> None:
+        """Write the path as JSON that `regfast.load` reads; bit for bit, without pickle."""
+        from .store import save_path
+
+        save_path(self, file)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CVPath:
+    """A path with its cross-validation.
+
+    Attributes
+    ----------
+    path : Path
+        Fitted to all rows at the best l1_ratio.
+    alpha_min, alpha_1se : float
+        The α of least mean loss; the largest α whose mean loss is within one standard error of it.
+    l1_ratio_best : float
+    scores : (n_folds, n_alphas) float64
+        Loss of each fold (weighted mean squared error), or what the scorer returned.
+    score_mean, score_se : (n_alphas,) float64
+        Mean over the folds (weighted by their weight of held-out rows) and its standard error,
+        √(weighted mean of (s_k − mean)² / (K − 1)).
+    scoring : str
+        "deviance" (lower is better) or the scorer's name (greater is better).
+    oof_predictions : (n,) float64
+        Prediction of each row at `alpha_min` by the fold that held it out; NaN where no fold did.
+    l1_ratios : (m,) float64
+    l1_scores : (m,) float64
+        Best mean score of each l1_ratio tried.
+    """
+
+    path: Path
+    alpha_min: float
+    alpha_1se: float
+    l1_ratio_best: float
+    scores: Float
+    score_mean: Float
+    score_se: Float
+    scoring: str
+    oof_predictions: Float
+    l1_ratios: Float
+    l1_scores: Float
+
+    @property
+    def n_folds(self) -> int:
+        return len(self.scores)
+
+    def __repr__(self) -> str:
+        k = [int(self.path.n_nonzero[np.searchsorted(-self.path.alphas, -a)]) for a in (self.alpha_min, self.alpha_1se)]
+        return (f"CVPath({self.n_folds} folds, alpha_min={self.alpha_min:.4g} ({k[0]} features), "
+                f"alpha_1se={self.alpha_1se:.4g} ({k[1]} features), l1_ratio={self.l1_ratio_best:g})")
+
+    def alpha(self, rule: Rule = "min") -> float:
+        """The α that a rule picks: "min" or "1se"."""
+        if rule not in ("min", "1se"):
+            raise ValueError(f"rule must be 'min' or '1se'; got {rule!r}")
+        return self.alpha_min if rule == "min" else self.alpha_1se
+
+    def coef(self, rule: Rule = "min") -> Float:
+        """(p,) coefficients at the α that `rule` picks."""
+        return self.path.coef_at(self.alpha(rule))
+
+    def intercept(self, rule: Rule = "min") -> float:
+        """Intercept at the α that `rule` picks."""
+        return self.path.intercept_at(self.alpha(rule))
+
+    def predict(self, X: Any, rule: Rule = "min", offset: Any = None) -> Float:
+        """(n,) predictions of the model fitted to all rows, at the α that `rule` picks."""
+        return self.path.predict(X, self.alpha(rule), offset)
+
+    def plot(self) -> Figure:
+        """The cross-validation curve beside the coefficient profiles (see `regfast.plots.plot_overview`)."""
+        from .plots import plot_overview
+
+        return plot_overview(self)
+
+    def save(self, file: str | os.PathLike[str]) -> None:
+        """Write everything as JSON that `regfast.load` reads; bit for bit, without pickle."""
+        from .store import save_cv
+
+        save_cv(self, file)

@@ -1,0 +1,35 @@
+# Floor 1. X as stored: read-only, never copied, centred or scaled.
+from libc.stdint cimport int32_t, int64_t
+from regfast._state cimport status_t
+from regfast._vec cimport line_t
+
+
+cdef class Columns:
+    """The columns that one call works with: views into X, or extracted copies where X is stored by rows."""
+    cdef line_t *line           # (count,)
+    cdef int32_t *slot          # (p,) where column j stands in `line`, −1: not here
+    cdef Py_ssize_t count, room, chunks
+    cdef void **chunk           # the memory of extracted columns
+    cdef bint reserve(self, Py_ssize_t more) noexcept nogil
+    cdef void *allocate(self, size_t size) noexcept nogil
+
+
+cdef class Design:
+    """An n × p matrix, stored by columns or by rows, dense or sparse."""
+    cdef readonly Py_ssize_t n, p
+    cdef readonly Py_ssize_t steps      # a pass over X is steps [0, steps), cut anywhere, run in order
+    cdef readonly Py_ssize_t entries    # what X stores
+    cdef Py_ssize_t stride              # dense: bytes from one line to the next
+    cdef Py_ssize_t span                # dense: entries in a line
+    cdef int kind
+    cdef const char *x
+    cdef const char *at
+    cdef const int64_t *ptr             # sparse: where each line begins; NULL: dense
+    cdef object owner                   # keeps the arrays alive
+    cdef line_t stored(self, Py_ssize_t k) noexcept nogil
+    cdef void scan(self, Py_ssize_t start, Py_ssize_t stop, const double *v, double *out) noexcept nogil
+    cdef void means(self, Py_ssize_t start, Py_ssize_t stop, const double *w, const double *u, double *mean,
+                    double *mark) noexcept nogil
+    cdef void spreads(self, Py_ssize_t start, Py_ssize_t stop, const double *w, const double *mean, double *first,
+                      double *square, double *weight) noexcept nogil
+    cdef status_t fetch(self, const Py_ssize_t *ids, Py_ssize_t m, Columns into) noexcept nogil

@@ -1,0 +1,313 @@
+"""X as stored, behind a few verbs: ``scan`` (X'v), ``means`` and ``spreads``, ``fetch`` (working columns), ``stored``.
+
+Storage is two independent choices. What a line looks like (dense or sparse, float32 or float64, int32 or int64
+positions) is the business of ``_vec``; whether the lines are the columns or the rows of X is the one thing that the two
+classes here differ in. Nothing above this file knows either.
+"""
+from libc.stdint cimport int32_t, int64_t
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memset
+
+from regfast._state cimport NO_MEMORY, OK, status_t
+from regfast._vec cimport (SINGLE, SPARSE, WIDE, axpy, deviate, dot, index_t, line_t, position, real_t, spread,
+                           value)
+
+import numpy as np
+
+cdef extern from "Python.h":
+    int PyErr_CheckSignals() except -1
+
+cdef enum:
+    TILE = 2048  # columns per tile of a row-major scan: 16 KB of output stays in the first cache
+
+
+cdef class Columns:
+    def __cinit__(self, Py_ssize_t p):
+        self.slot = <int32_t *> malloc(max(p, 1) * sizeof(int32_t))
+        if self.slot == NULL:
+            raise MemoryError
+        memset(self.slot, 0xff, max(p, 1) * sizeof(int32_t))
+
+    def __dealloc__(self):
+        cdef Py_ssize_t k
+        for k in range(self.chunks):
+            free(self.chunk[k])
+        free(self.chunk)
+        free(self.line)
+        free(self.slot)
+
+    cdef bint reserve(self, Py_ssize_t more) noexcept nogil:
+        """Room for `more` further lines; False when memory ends. Doubles, so that growing stays linear."""
+        cdef Py_ssize_t room = max(2 * self.room, self.count + more)
+        cdef line_t *line
+        if self.count + more <= self.room:
+            return True
+        line = <line_t *> realloc(self.line, room * sizeof(line_t))
+        if line == NULL:
+            return False
+        self.line, self.room = line, room
+        return True
+
+    cdef void *allocate(self, size_t size) noexcept nogil:
+        """Memory that lives as long as this object; lines point into it, so it never moves."""
+        cdef void **chunk = <void **> realloc(self.chunk, (self.chunks + 1) * sizeof(void *))
+        if chunk == NULL:
+            return NULL
+        self.chunk = chunk
+        chunk[self.chunks] = malloc(size if size else 1)
+        if chunk[self.chunks] == NULL:
+            return NULL
+        self.chunks += 1
+        return chunk[self.chunks - 1]
+
+
+cdef class Design:
+    cdef line_t stored(self, Py_ssize_t k) noexcept nogil:
+        """The k-th line as it lies in memory."""
+        cdef line_t a
+        cdef Py_ssize_t width = 4 if self.kind & SINGLE else 8
+        a.kind = self.kind
+        if self.ptr == NULL:
+            a.x = self.x + k * self.stride
+            a.at = NULL
+            a.size = self.span
+        else:
+            a.x = self.x + self.ptr[k] * width
+            a.at = self.at + self.ptr[k] * (8 if self.kind & WIDE else 4)
+            a.size = self.ptr[k + 1] - self.ptr[k]
+        return a
+
+    cdef void scan(self, Py_ssize_t start, Py_ssize_t stop, const double *v, double *out) noexcept nogil:
+        """out = X'v, in steps start to stop of `steps`; the caller runs them in order, from 0."""
+
+    cdef void means(self, Py_ssize_t start, Py_ssize_t stop, const double *w, const double *u, double *mean,
+                    double *mark) noexcept nogil:
+        """mean = X'w and mark = X'u."""
+
+    cdef void spreads(self, Py_ssize_t start, Py_ssize_t stop, const double *w, const double *mean, double *first,
+                      double *square, double *weight) noexcept nogil:
+        """Per column Σw(x − mean), Σw(x − mean)² and Σw over the stored entries; sparse rows add, the caller zeroes."""
+
+    cdef status_t fetch(self, const Py_ssize_t *ids, Py_ssize_t m, Columns into) noexcept nogil:
+        """Make columns `ids` (those not there yet) available in `into`."""
+
+
+cdef class ColumnDesign(Design):
+    """Lines are columns: Fortran order, CSC."""
+
+    cdef void scan(self, Py_ssize_t start, Py_ssize_t stop, const double *v, double *out) noexcept nogil:
+        cdef Py_ssize_t j
+        cdef line_t a
+        for j in range(start, stop):
+            a = self.stored(j)
+            out[j] = dot(&a, v)
+
+    cdef void means(self, Py_ssize_t start, Py_ssize_t stop, const double *w, const double *u, double *mean,
+                    double *mark) noexcept nogil:
+        self.scan(start, stop, w, mean)
+        self.scan(start, stop, u, mark)
+
+    cdef void spreads(self, Py_ssize_t start, Py_ssize_t stop, const double *w, const double *mean, double *first,
+                      double *square, double *weight) noexcept nogil:
+        cdef Py_ssize_t j
+        cdef double out[3]
+        cdef line_t a
+        for j in range(start, stop):
+            a = self.stored(j)
+            spread(&a, mean[j], w, out)
+            first[j], square[j], weight[j] = out[0], out[1], out[2]
+
+    cdef status_t fetch(self, const Py_ssize_t *ids, Py_ssize_t m, Columns into) noexcept nogil:
+        cdef Py_ssize_t k
+        if not into.reserve(m):
+            return NO_MEMORY
+        for k in range(m):
+            if into.slot[ids[k]] < 0:
+                into.line[into.count] = self.stored(ids[k])
+                into.slot[ids[k]] = into.count
+                into.count += 1
+        return OK
+
+
+cdef class RowDesign(Design):
+    """Lines are rows: C order, CSR. Streamed for X'v; only working columns are ever extracted."""
+
+    cdef line_t part(self, Py_ssize_t i, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
+        """Columns start to stop of a dense row."""
+        cdef line_t a = self.stored(i)
+        a.x += start * (4 if self.kind & SINGLE else 8)
+        a.size = stop - start
+        return a
+
+    cdef void scan(self, Py_ssize_t start, Py_ssize_t stop, const double *v, double *out) noexcept nogil:
+        cdef Py_ssize_t i, tile, end
+        cdef line_t a
+        if self.ptr != NULL:  # steps are rows
+            if start == 0:
+                memset(out, 0, self.p * sizeof(double))
+            for i in range(start, stop):
+                a = self.stored(i)
+                axpy(&a, v[i], out)
+            return
+        for tile in range(start, stop):  # steps are tiles of columns
+            end = min((tile + 1) * TILE, self.p)
+            memset(out + tile * TILE, 0, (end - tile * TILE) * sizeof(double))
+            for i in range(self.n):
+                a = self.part(i, tile * TILE, end)
+                axpy(&a, v[i], out + tile * TILE)
+
+    cdef void means(self, Py_ssize_t start, Py_ssize_t stop, const double *w, const double *u, double *mean,
+                    double *mark) noexcept nogil:
+        self.scan(start, stop, w, mean)
+        self.scan(start, stop, u, mark)
+
+    cdef void spreads(self, Py_ssize_t start, Py_ssize_t stop, const double *w, const double *mean, double *first,
+                      double *square, double *weight) noexcept nogil:
+        cdef Py_ssize_t i, j, tile, end
+        cdef line_t a
+        if self.ptr != NULL:
+            for i in range(start, stop):
+                a = self.stored(i)
+                deviate(&a, w[i], mean, first, square, weight)
+            return
+        for tile in range(start, stop):
+            end = min((tile + 1) * TILE, self.p)
+            j = tile * TILE
+            for i in range(self.n):
+                a = self.part(i, j, end)
+                deviate(&a, w[i], mean + j, first + j, square + j, weight + j)
+            while j < end:
+                weight[j] = 1
+                j += 1
+
+    cdef status_t fetch(self, const Py_ssize_t *ids, Py_ssize_t m, Columns into) noexcept nogil:
+        cdef Py_ssize_t k, fresh = into.count
+        if not into.reserve(m):
+            return NO_MEMORY
+        for k in range(m):
+            if into.slot[ids[k]] < 0:
+                into.slot[ids[k]] = into.count
+                into.line[into.count].at = NULL
+                into.line[into.count].size = 0 if self.ptr != NULL else self.n
+                into.line[into.count].kind = self.kind & ~WIDE  # extracted positions are rows, and int32
+                into.count += 1
+        if into.count == fresh:
+            return OK
+        if self.kind & SINGLE:
+            return extract(self, into, fresh, <float *> NULL)
+        return extract(self, into, fresh, <double *> NULL)
+
+
+cdef status_t extract(RowDesign X, Columns into, Py_ssize_t fresh, real_t *x) noexcept nogil:
+    """Copy the columns in slots fresh.. out of the rows: one sweep to count (sparse), one to fill."""
+    cdef Py_ssize_t i, k, s, total = 0, rows = X.n
+    cdef int32_t *at = NULL
+    cdef line_t a
+    cdef line_t *to
+    if X.ptr != NULL:
+        for i in range(rows):
+            a = X.stored(i)
+            for k in range(a.size):
+                s = into.slot[position(&a, k)]
+                if s >= fresh:
+                    into.line[s].size += 1
+    for s in range(fresh, into.count):
+        total += into.line[s].size
+    x = <real_t *> into.allocate(total * sizeof(real_t))
+    if X.ptr != NULL:
+        at = <int32_t *> into.allocate(total * sizeof(int32_t))
+    if x == NULL or (X.ptr != NULL and at == NULL):
+        return NO_MEMORY
+    total = 0
+    for s in range(fresh, into.count):
+        to = &into.line[s]
+        to.x = <const char *> (x + total)
+        to.at = NULL if at == NULL else <const char *> (at + total)
+        total += to.size
+        to.size = 0 if X.ptr != NULL else to.size
+    if X.ptr == NULL:
+        columns_of_rows(X, into, fresh, x)
+        return OK
+    for i in range(rows):
+        a = X.stored(i)
+        for k in range(a.size):
+            s = into.slot[position(&a, k)]
+            if s >= fresh:
+                to = &into.line[s]
+                (<real_t *> to.x)[to.size] = <real_t> value(&a, k)
+                (<int32_t *> to.at)[to.size] = <int32_t> i
+                to.size += 1
+    return OK
+
+
+cdef void columns_of_rows(RowDesign X, Columns into, Py_ssize_t fresh, real_t *x) noexcept nogil:
+    """The dense case of extract: the slots from `fresh` on, column by column within each row."""
+    cdef Py_ssize_t i, j, s
+    for j in range(X.p):
+        s = into.slot[j] - fresh
+        if s >= 0:
+            for i in range(X.n):
+                x[s * X.n + i] = (<const real_t *> (X.x + i * X.stride))[j]
+
+
+cdef Design describe(Design X, Py_ssize_t n, Py_ssize_t p, int kind, object owner):
+    X.n, X.p, X.kind, X.owner = n, p, kind, owner
+    return X
+
+
+def dense(const real_t[:, :] X):
+    """The design of an (n, p) array whose rows or whose columns are contiguous; the memory is shared, not copied."""
+    cdef bint by_column = X.strides[0] == sizeof(real_t) or X.shape[0] <= 1 and X.strides[1] != sizeof(real_t)
+    cdef int kind = SINGLE if real_t is float else 0
+    cdef Design out = describe(ColumnDesign() if by_column else RowDesign(), X.shape[0], X.shape[1], kind, X)
+    out.x = <const char *> &X[0, 0] if X.shape[0] and X.shape[1] else NULL
+    out.stride = X.strides[1] if by_column else X.strides[0]
+    out.span = out.n if by_column else out.p
+    out.entries = out.n * out.p
+    out.steps = out.p if by_column else (out.p + TILE - 1) // TILE
+    return out
+
+
+def sparse(const real_t[::1] data, const index_t[::1] indices, const int64_t[::1] indptr, Py_ssize_t n, Py_ssize_t p,
+           bint by_column):
+    """The design of a CSC (by_column) or CSR matrix; data and indices are shared, not copied."""
+    cdef int kind = SPARSE | (SINGLE if real_t is float else 0) | (WIDE if index_t is int64_t else 0)
+    cdef Design out = describe(ColumnDesign() if by_column else RowDesign(), n, p, kind, (data, indices, indptr))
+    out.x = <const char *> &data[0] if data.shape[0] else NULL
+    out.at = <const char *> &indices[0] if indices.shape[0] else NULL
+    out.ptr = &indptr[0]
+    out.entries = data.shape[0]
+    out.steps = p if by_column else n
+    return out
+
+
+def moments(Design X, const double[::1] w, const double[::1] u, double[::1] mean, double[::1] var, double[::1] mark):
+    """Fill (p,) mean Σwx, variance Σw(x − mean)² and mark Σux; w sums to 1.
+
+    Two passes, never E[x²] − mean². Equal columns have bit-equal moments and marks; with random u others do not.
+    Taking off the square of what the mean was wrong by makes a constant column come out as zero, however long it is.
+    """
+    cdef double[::1] first = np.zeros(X.p)
+    cdef double[::1] weight = np.zeros(X.p)
+    cdef Py_ssize_t j, start, stop, slice
+    cdef double rest, off, square
+    if X.p == 0:
+        return
+    var[:] = 0
+    slice = max(1, X.steps * 2 ** 24 // max(X.entries, 1))
+    for start in range(0, X.steps, slice):
+        stop = min(start + slice, X.steps)
+        with nogil:
+            X.means(start, stop, &w[0], &u[0], &mean[0], &mark[0])
+        PyErr_CheckSignals()
+    for start in range(0, X.steps, slice):
+        stop = min(start + slice, X.steps)
+        with nogil:
+            X.spreads(start, stop, &w[0], &mean[0], &first[0], &var[0], &weight[0])
+        PyErr_CheckSignals()
+    for j in range(X.p):
+        rest = 0 if weight[j] > 1 - 1e-12 else 1 - weight[j]  # the rows that a sparse column does not store
+        off = first[j] - rest * mean[j]
+        square = var[j] + rest * mean[j] * mean[j] - off * off
+        mean[j] += off
+        var[j] = 0 if square < 0 else square

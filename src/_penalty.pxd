@@ -1,0 +1,19 @@
+# Floor 1. Separable penalties α Σ_j pen_j(b_j); α is an argument, so that threads and folds can share one object.
+
+
+cdef class Penalty:
+    cdef Penalty lasso  # the same without its quadratic part; None when it has none
+    cdef double value(self, double alpha, double b, Py_ssize_t j) noexcept nogil
+    cdef double prox(self, double alpha, double z, double h, Py_ssize_t j) noexcept nogil
+    cdef double distance(self, double alpha, double b, double c, Py_ssize_t j) noexcept nogil
+    cdef double young(self, double alpha, double b, double z, Py_ssize_t j) noexcept nogil
+    cdef double limit(self, double alpha, double z, Py_ssize_t j) noexcept nogil
+    cdef double ridge(self, double alpha, Py_ssize_t j) noexcept nogil
+
+
+cdef class ElasticNet(Penalty):
+    cdef const double[::1] _l1, _l2, _lo, _hi
+    cdef const double *l1
+    cdef const double *l2
+    cdef const double *lo
+    cdef const double *hi

@@ -1,0 +1,26 @@
+# Floor 0. Plain structs and status codes that the kernels pass to each other.
+
+cdef enum status_t:
+    OK = 0            # converged: the certified measure is at most tol
+    MAX_ITER = 1      # the epochs ran out
+    ROUNDING = 2      # no coefficient moves any more, yet the measure is above tol: float64 ends here
+    INTERRUPTED = 3   # a signal, or the shared stop flag
+    NO_MEMORY = 4
+    MORE = 5          # internal: a slice of work is done, ask for the next one
+
+ctypedef struct residual_t:
+    # The quadratic that coordinate descent works on: ½ Σ w (t − b0 − Xb)², kept through its gradient.
+    #   r = w ∘ (t − b0 − Xb)  up to a multiple of w: the true, centred r is  r − rsum·w
+    # so that centring costs one scalar and never a sweep over the rows (docs/architecture.md).
+    Py_ssize_t n
+    const double *w      # (n,) weights, sum 1
+    double *r            # (n,)
+    double rsum          # what Σ r has become since r was last centred; 0 without intercept
+    double *b            # (p,) coefficients
+    const double *mean   # (p,) weighted means; 0 without intercept
+    const double *h      # (p,) curvature Σ w (x − mean)²
+
+ctypedef struct measure_t:
+    double gap    # primal − dual, not relative
+    double kkt    # max_j dist(c_j, α ∂pen_j(b_j)) / √h_j
+    double scale  # s: the dual point is s·r

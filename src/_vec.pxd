@@ -1,0 +1,216 @@
+# Floor 0. Leaf loops over one stored line (a row or a column) of X. The only file that knows element types and SIMD.
+#
+# A line is dense (entry k sits at position k) or sparse (entry k sits at position at[k]); its values are float32 or
+# float64 as the user stored them, all arithmetic is float64. The dense loops keep 16 independent partial sums and add
+# them in a fixed order: that needs neither -ffast-math nor fused multiply-add, so the bits are the same on every x86-64
+# level that the loader picks at run time.
+from libc.stdint cimport int32_t, int64_t
+
+ctypedef fused real_t:
+    float
+    double
+
+ctypedef fused index_t:
+    int32_t
+    int64_t
+
+cdef extern from *:
+    """
+    #if defined(__x86_64__) && defined(__gnu_linux__) && defined(__has_attribute)
+    #  if __has_attribute(target_clones)
+    #    define REGFAST_SIMD __attribute__((target_clones("default", "avx2", "avx512f")))
+    #  endif
+    #endif
+    #ifndef REGFAST_SIMD
+    #  define REGFAST_SIMD
+    #endif
+    #define REGFAST_DENSE(T, S) \\
+    REGFAST_SIMD static double regfast_dot_##S(const T *x, const double *v, Py_ssize_t n) { \\
+        double s[16] = {0}; \\
+        Py_ssize_t i = 0; \\
+        int k; \\
+        for (; i + 16 <= n; i += 16) \\
+            for (k = 0; k < 16; k++) s[k] += (double)x[i + k] * v[i + k]; \\
+        for (k = 0; i < n; i++, k++) s[k] += (double)x[i] * v[i]; \\
+        for (k = 0; k < 8; k++) s[k] += s[k + 8]; \\
+        for (k = 0; k < 4; k++) s[k] += s[k + 4]; \\
+        return (s[0] + s[2]) + (s[1] + s[3]); \\
+    } \\
+    REGFAST_SIMD static void regfast_axpy_##S(const T *x, double a, double *restrict v, Py_ssize_t n) { \\
+        for (Py_ssize_t i = 0; i < n; i++) v[i] += a * (double)x[i]; \\
+    } \\
+    REGFAST_SIMD static void regfast_waxpy_##S(const T *x, double a, const double *w, double *restrict v, \\
+                                               Py_ssize_t n) { \\
+        for (Py_ssize_t i = 0; i < n; i++) v[i] += a * ((double)x[i] * w[i]); \\
+    } \\
+    REGFAST_SIMD static void regfast_spread_##S(const T *x, double m, const double *w, Py_ssize_t n, double *out) { \\
+        double s[8] = {0}, t[8] = {0}; \\
+        Py_ssize_t i = 0; \\
+        int k; \\
+        for (; i + 8 <= n; i += 8) \\
+            for (k = 0; k < 8; k++) { double d = (double)x[i + k] - m, u = w[i + k] * d; s[k] += u; t[k] += u * d; } \\
+        for (k = 0; i < n; i++, k++) { double d = (double)x[i] - m, u = w[i] * d; s[k] += u; t[k] += u * d; } \\
+        out[0] = out[1] = 0; \\
+        for (k = 0; k < 8; k++) { out[0] += s[k]; out[1] += t[k]; } \\
+    } \\
+    REGFAST_SIMD static void regfast_deviate_##S(const T *x, double w, const double *m, Py_ssize_t n, \\
+                                                 double *restrict first, double *restrict square) { \\
+        for (Py_ssize_t i = 0; i < n; i++) { \\
+            double d = (double)x[i] - m[i], u = w * d; first[i] += u; square[i] += u * d; } \\
+    }
+    REGFAST_DENSE(double, f64)
+    REGFAST_DENSE(float, f32)
+    """
+    double regfast_dot_f64(const double *x, const double *v, Py_ssize_t n) noexcept nogil
+    double regfast_dot_f32(const float *x, const double *v, Py_ssize_t n) noexcept nogil
+    void regfast_axpy_f64(const double *x, double a, double *v, Py_ssize_t n) noexcept nogil
+    void regfast_axpy_f32(const float *x, double a, double *v, Py_ssize_t n) noexcept nogil
+    void regfast_waxpy_f64(const double *x, double a, const double *w, double *v, Py_ssize_t n) noexcept nogil
+    void regfast_waxpy_f32(const float *x, double a, const double *w, double *v, Py_ssize_t n) noexcept nogil
+    void regfast_spread_f64(const double *x, double m, const double *w, Py_ssize_t n, double *out) noexcept nogil
+    void regfast_spread_f32(const float *x, double m, const double *w, Py_ssize_t n, double *out) noexcept nogil
+    void regfast_deviate_f64(const double *x, double w, const double *m, Py_ssize_t n, double *first,
+                             double *square) noexcept nogil
+    void regfast_deviate_f32(const float *x, double w, const double *m, Py_ssize_t n, double *first,
+                             double *square) noexcept nogil
+
+cdef enum kind_t:  # how a line is stored; SINGLE and WIDE are bits so that a design can compose its kind
+    DOUBLE = 0
+    SINGLE = 1   # values are float32
+    SPARSE = 2   # positions are int32
+    WIDE = 4     # positions are int64 (with SPARSE)
+
+ctypedef struct line_t:
+    const char *x     # values, float32 or float64
+    const char *at    # positions, int32 or int64; unused when dense
+    Py_ssize_t size   # stored entries
+    int kind
+
+# ---- sparse leaves: gathers do not vectorise profitably (measured), four partial sums hide the latency
+
+cdef inline double _dot(const real_t *x, const index_t *at, Py_ssize_t size, const double *v) noexcept nogil:
+    cdef double s0 = 0, s1 = 0, s2 = 0, s3 = 0
+    cdef Py_ssize_t k = 0
+    while k + 4 <= size:
+        s0 += x[k] * v[at[k]]
+        s1 += x[k + 1] * v[at[k + 1]]
+        s2 += x[k + 2] * v[at[k + 2]]
+        s3 += x[k + 3] * v[at[k + 3]]
+        k += 4
+    while k < size:
+        s0 += x[k] * v[at[k]]
+        k += 1
+    return (s0 + s2) + (s1 + s3)
+
+
+cdef inline void _axpy(const real_t *x, const index_t *at, Py_ssize_t size, double a, double *v) noexcept nogil:
+    cdef Py_ssize_t k
+    for k in range(size):
+        v[at[k]] += a * x[k]
+
+
+cdef inline void _waxpy(const real_t *x, const index_t *at, Py_ssize_t size, double a, const double *w,
+                        double *v) noexcept nogil:
+    cdef Py_ssize_t k
+    for k in range(size):
+        v[at[k]] += a * (x[k] * w[at[k]])
+
+
+# ---- the verbs: one branch on the kind per line, nothing above this file knows how X is stored
+
+cdef inline double dot(const line_t *a, const double *v) noexcept nogil:
+    """Σ_k x_k v[at_k]"""
+    if a.kind == DOUBLE:
+        return regfast_dot_f64(<const double *> a.x, v, a.size)
+    if a.kind == SPARSE:
+        return _dot(<const double *> a.x, <const int32_t *> a.at, a.size, v)
+    if a.kind == SINGLE:
+        return regfast_dot_f32(<const float *> a.x, v, a.size)
+    if a.kind == SPARSE | SINGLE:
+        return _dot(<const float *> a.x, <const int32_t *> a.at, a.size, v)
+    if a.kind == SPARSE | WIDE:
+        return _dot(<const double *> a.x, <const int64_t *> a.at, a.size, v)
+    return _dot(<const float *> a.x, <const int64_t *> a.at, a.size, v)
+
+
+cdef inline void axpy(const line_t *a, double s, double *v) noexcept nogil:
+    """v[at_k] += s x_k"""
+    if a.kind == DOUBLE:
+        regfast_axpy_f64(<const double *> a.x, s, v, a.size)
+    elif a.kind == SPARSE:
+        _axpy(<const double *> a.x, <const int32_t *> a.at, a.size, s, v)
+    elif a.kind == SINGLE:
+        regfast_axpy_f32(<const float *> a.x, s, v, a.size)
+    elif a.kind == SPARSE | SINGLE:
+        _axpy(<const float *> a.x, <const int32_t *> a.at, a.size, s, v)
+    elif a.kind == SPARSE | WIDE:
+        _axpy(<const double *> a.x, <const int64_t *> a.at, a.size, s, v)
+    else:
+        _axpy(<const float *> a.x, <const int64_t *> a.at, a.size, s, v)
+
+
+cdef inline void waxpy(const line_t *a, double s, const double *w, double *v) noexcept nogil:
+    """v[at_k] += s w[at_k] x_k"""
+    if a.kind == DOUBLE:
+        regfast_waxpy_f64(<const double *> a.x, s, w, v, a.size)
+    elif a.kind == SPARSE:
+        _waxpy(<const double *> a.x, <const int32_t *> a.at, a.size, s, w, v)
+    elif a.kind == SINGLE:
+        regfast_waxpy_f32(<const float *> a.x, s, w, v, a.size)
+    elif a.kind == SPARSE | SINGLE:
+        _waxpy(<const float *> a.x, <const int32_t *> a.at, a.size, s, w, v)
+    elif a.kind == SPARSE | WIDE:
+        _waxpy(<const double *> a.x, <const int64_t *> a.at, a.size, s, w, v)
+    else:
+        _waxpy(<const float *> a.x, <const int64_t *> a.at, a.size, s, w, v)
+
+
+# ---- entry by entry: for set-up passes and extraction, where the memory is the cost and not the arithmetic
+
+cdef inline double value(const line_t *a, Py_ssize_t k) noexcept nogil:
+    """x_k"""
+    return (<const float *> a.x)[k] if a.kind & SINGLE else (<const double *> a.x)[k]
+
+
+cdef inline Py_ssize_t position(const line_t *a, Py_ssize_t k) noexcept nogil:
+    """at_k"""
+    if not a.kind & SPARSE:
+        return k
+    return (<const int64_t *> a.at)[k] if a.kind & WIDE else (<const int32_t *> a.at)[k]
+
+
+cdef inline void spread(const line_t *a, double m, const double *w, double *out) noexcept nogil:
+    """A column about m: out = Σ w (x − m), Σ w (x − m)², Σ w over its stored entries."""
+    cdef Py_ssize_t k
+    cdef double d, u
+    out[2] = 1  # weights sum to 1, and a dense column stores every row
+    if a.kind == DOUBLE:
+        regfast_spread_f64(<const double *> a.x, m, w, a.size, out)
+    elif a.kind == SINGLE:
+        regfast_spread_f32(<const float *> a.x, m, w, a.size, out)
+    else:
+        out[0] = out[1] = out[2] = 0
+        for k in range(a.size):
+            u = w[position(a, k)]
+            d = value(a, k) - m
+            out[0] += u * d
+            out[1] += u * d * d
+            out[2] += u
+
+
+cdef inline void deviate(const line_t *a, double w, const double *m, double *first, double *square,
+                         double *weight) noexcept nogil:
+    """A row of weight w about the column means m: its share of what `spread` returns, added per column."""
+    cdef Py_ssize_t k, j
+    cdef double d
+    if a.kind == DOUBLE:
+        regfast_deviate_f64(<const double *> a.x, w, m, a.size, first, square)
+    elif a.kind == SINGLE:
+        regfast_deviate_f32(<const float *> a.x, w, m, a.size, first, square)
+    else:
+        for k in range(a.size):
+            j = position(a, k)
+            d = value(a, k) - m[j]
+            first[j] += w * d
+            square[j] += w * d * d
+            weight[j] += w
