@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import validation as check
+from .blas import single_threaded
 from .errors import MAX_ITER, NO_MEMORY, OK, STATUS, warn_not_converged
 from .path import grid
 from .problem import EPS, Null, Penalties, Problem, build, start
@@ -174,8 +175,9 @@ class ElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
             feasible = np.maximum(warm, 0.0) if self.positive else warm
             fit.warm(np.where(np.isinf(problem.l1), 0.0, feasible))
             before = float(self.alpha)
-        _, _, _, b0, _, gaps, epochs, _, codes = fit.run(
-            np.array([float(self.alpha)]), before, float(self.tol), self.max_iter or 1000, False, null.total, None)
+        with single_threaded():
+            _, _, _, b0, _, gaps, epochs, _, codes = fit.run(
+                np.array([float(self.alpha)]), before, float(self.tol), self.max_iter or 1000, False, null.total, None)
         if len(codes) > len(b0):
             raise MemoryError if codes[-1] == NO_MEMORY else fit.error or KeyboardInterrupt
         assert codes[0] in (OK, MAX_ITER, MAX_ITER + 1)
@@ -285,8 +287,10 @@ def enet_path(X: Any, y: Any, *, l1_ratio: float = 0.5, eps: float = 1e-3, n_alp
         fit.warm(np.where(np.isinf(problem.l1), 0.0, check.vector("coef_init", coef_init, p)))
         before = a[0]
     unique = np.unique(a)[::-1].copy()
-    values, indices, indptr, _, _, gaps, epochs, _, codes = fit.run(
-        unique, before, check.number("tol", tol, 0, 1), check.integer("max_iter", max_iter, 1), False, null.total, None)
+    tol, max_iter = check.number("tol", tol, 0, 1), check.integer("max_iter", max_iter, 1)
+    with single_threaded():
+        values, indices, indptr, _, _, gaps, epochs, _, codes = fit.run(
+            unique, before, tol, max_iter, False, null.total, None)
     if len(codes) > len(gaps):
         raise MemoryError if codes[-1] == NO_MEMORY else fit.error or KeyboardInterrupt
     warn_not_converged(unique, gaps, [STATUS[code] for code in codes], "duality gap", tol)

@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from . import validation as check
+from .blas import single_threaded
 from .errors import INTERRUPTED, NO_MEMORY, STATUS, warn_not_converged
 from .problem import Null, Penalties, Problem, build, start
 from .result import Path
@@ -179,9 +180,10 @@ def solve(problem: Problem, alphas: Float | None, *, n_alphas: int = 100, eps: f
     asked = grid(problem, null, n_alphas, eps) if alphas is None else alphas
     positive = asked[asked > 0]
     tell = None if report is None else lambda k, gap: report(k + 1, len(asked))
-    data, indices, indptr, b0, values, gaps, epochs, passes, codes = fit.run(
-        positive, null.alpha_max, tol, max_iter, early_stop and alphas is None and not binding(problem), null.total,
-        tell)
+    may_stop = early_stop and alphas is None and not binding(problem)
+    with single_threaded():
+        data, indices, indptr, b0, values, gaps, epochs, passes, codes = fit.run(
+            positive, null.alpha_max, tol, max_iter, may_stop, null.total, tell)
     words = [STATUS[code] for code in codes[:len(b0)]]
     cut = len(codes) > len(b0)
     coefs = sp.csc_array((data, indices, indptr.astype(np.int32)), shape=(problem.data.design.p, len(b0)))

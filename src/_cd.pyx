@@ -11,11 +11,10 @@ from regfast._state cimport residual_t
 from regfast._vec cimport dot, line_t, waxpy
 
 
-cdef inline void move(residual_t *q, const line_t *x, Py_ssize_t j, double d) noexcept nogil:
-    """b_j += d, and the residual with it."""
+cdef void move(residual_t *q, const line_t *x, Py_ssize_t j, double d) noexcept nogil:
+    """The residual after b_j += d."""
     waxpy(x, -d, q.w, q.r)
     q.rsum -= d * q.mean[j]
-    q.b[j] += d
 
 
 cdef inline double correlation(residual_t *q, const line_t *x, Py_ssize_t j) noexcept nogil:
@@ -35,8 +34,7 @@ cdef double sweep(residual_t *q, Columns X, Penalty pen, double alpha, const Py_
         old = q.b[j]
         q.b[j] = pen.prox(alpha, q.h[j] * old + correlation(q, x, j), q.h[j], j)
         if q.b[j] != old:
-            waxpy(x, old - q.b[j], q.w, q.r)
-            q.rsum += (old - q.b[j]) * q.mean[j]
+            move(q, x, j, q.b[j] - old)
             worst = fmax(worst, q.h[j] * (q.b[j] - old) * (q.b[j] - old))
     return worst
 
@@ -63,6 +61,7 @@ cdef void settle(residual_t *q, Columns X, const Py_ssize_t *ids, Py_ssize_t m, 
             d = 0
             for k in range(m):
                 d += inverse[i * m + k] * step[k]
+            q.b[ids[i]] += d
             move(q, &X.line[X.slot[ids[i]]], ids[i], d)
 
 

@@ -30,13 +30,25 @@ cdef class Penalty:
     cdef double ridge(self, double alpha, Py_ssize_t j) noexcept nogil:
         """The curvature of the quadratic part of α pen_j, where it has one"""
 
+    cdef double pull(self, double alpha, double b, double side, Py_ssize_t j) noexcept nogil:
+        """d/db α pen_j(b), on the given side where b is 0"""
+
+    cdef double kink(self, double alpha, Py_ssize_t j) noexcept nogil:
+        """How much that derivative jumps at 0"""
+
+    cdef double low(self, Py_ssize_t j) noexcept nogil:
+        """The lower bound"""
+
+    cdef double high(self, Py_ssize_t j) noexcept nogil:
+        """The upper bound"""
+
 
 cdef double conjugate_young(double l1, double l2, double lo, double hi, double b, double z) noexcept nogil:
     """l1|b| + ½ l2 b² + max_{lo≤u≤hi} (z u − l1|u| − ½ l2 u²) − b z, without cancellation where it can be avoided."""
     cdef double over = fabs(z) - l1
     cdef double side = hi if z > 0 else -lo  # how far the maximiser may go, away from zero
     cdef double top = 0
-    if over > 0 and side > 0:
+    if fabs(z) > l1 * TIE and side > 0:  # a scaled dual point may stick out by its rounding
         if l2 > 0 and over <= l2 * side:
             top = over * over / (2 * l2)
         elif side < INFINITY:
@@ -98,3 +110,15 @@ cdef class ElasticNet(Penalty):
 
     cdef double ridge(self, double alpha, Py_ssize_t j) noexcept nogil:
         return alpha * self.l2[j]
+
+    cdef double pull(self, double alpha, double b, double side, Py_ssize_t j) noexcept nogil:
+        return 0 if self.l1[j] == INFINITY else alpha * (self.l1[j] * side + self.l2[j] * b)
+
+    cdef double kink(self, double alpha, Py_ssize_t j) noexcept nogil:
+        return 0 if self.l1[j] == INFINITY else 2 * alpha * self.l1[j]
+
+    cdef double low(self, Py_ssize_t j) noexcept nogil:
+        return self.lo[j]
+
+    cdef double high(self, Py_ssize_t j) noexcept nogil:
+        return self.hi[j]

@@ -7,7 +7,7 @@ to the loss) scaled until it is feasible; the better one counts.
 from libc.math cimport fmax, fmin, sqrt
 
 from regfast._penalty cimport Penalty
-from regfast._state cimport measure_t
+from regfast._state cimport FREE, WORKING, measure_t
 
 
 cdef inline Py_ssize_t at(const Py_ssize_t *ids, Py_ssize_t k) noexcept nogil:
@@ -111,9 +111,9 @@ cdef Py_ssize_t admit(Penalty pen, double alpha, double bar, const double *b, co
     for j in range(p):
         if not inside[j] and h[j] > 0 and pen.prox(bar, c[j], h[j], j) != 0:
             if pen.distance(bar, 0, c[j], j) / sqrt(h[j]) >= least:
-                inside[j] = 1
+                inside[j] = WORKING
                 added[0] += 1
-        if inside[j]:
+        if inside[j] and inside[j] != FREE:
             ids[size] = j
             size += 1
     return size

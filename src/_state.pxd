@@ -6,7 +6,8 @@ cdef enum status_t:
     ROUNDING = 2      # no coefficient moves any more, yet the measure is above tol: float64 ends here
     INTERRUPTED = 3   # a signal, or the shared stop flag
     NO_MEMORY = 4
-    MORE = 5          # internal: a slice of work is done, ask for the next one
+    REFUSED = 5       # internal: a column depends on the active ones
+    UNFIT = 6         # internal: the exact solve does not apply, descend by coordinates
 
 ctypedef struct residual_t:
     # The quadratic that coordinate descent works on: ½ Σ w (t − b0 − Xb)², kept through its gradient.
@@ -24,3 +25,9 @@ ctypedef struct measure_t:
     double gap    # primal − dual, not relative
     double kkt    # max_j dist(c_j, α ∂pen_j(b_j)) / √h_j
     double scale  # s: the dual point is s·r
+
+cdef enum mark_t:     # where a column stands
+    OUTSIDE = 0
+    WORKING = 1       # in the working set
+    ACTIVE = 2        # in the working set and the active set
+    FREE = 3          # in the block of free columns
