@@ -186,7 +186,8 @@ cdef class Active:
     cdef bint descend(self, residual_t *q, Penalty pen, double alpha, double *c, signed char *inside) noexcept nogil:
         """Newton and line search until every active sign holds; b and c (on the set) follow, the residual does not.
 
-        Needs c exact on the active columns. Columns that leave are marked WORKING in `inside`. False where the search does not end: rounding has the last word, and descent by coordinates takes over.
+        Needs c exact on the active columns. Columns that leave are marked WORKING in `inside`. False where the search
+        does not end: rounding has the last word, and descent by coordinates takes over.
         """
         cdef Py_ssize_t i, j, left
         cdef double t, slope
@@ -279,7 +280,7 @@ cdef double search(Active A, residual_t *q, Penalty pen, double alpha, double sl
     """The t in (0, 1] that minimises the objective along the step.
 
     Its derivative there is (t − 1)·slope plus the kinks passed, each |step|·kink; it only rises, so walk the
-    breakpoints upwards until it is no longer negative. A bound ends the walk. −1 where rounding has made the slope useless.
+    breakpoints upwards until it is no longer negative. A bound ends the walk. −1: rounding has made the slope useless.
     """
     cdef Py_ssize_t i, k, count = 0
     cdef double end = 1, passed = 0, t, stop
