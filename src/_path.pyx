@@ -105,7 +105,7 @@ cdef class Fit(Solver):
         cdef status_t status
         cdef measure_t out
         self.matched = False
-        self.active.m = 0
+        self.active.clear()
         for j in range(self.X.p):
             self._b[j] = coef[j]
             if coef[j] != 0:

@@ -44,9 +44,9 @@ cdef class Solver:
     cdef void unbind(self) noexcept nogil
     cdef double objective(self, double alpha) noexcept nogil
     cdef status_t enlarge(self, double alpha, double bar) noexcept nogil
-    cdef status_t enter(self, double alpha, Py_ssize_t j, double side) noexcept nogil
+    cdef status_t enter(self, double alpha, Py_ssize_t k, Py_ssize_t *ids, Py_ssize_t *refused) noexcept nogil
+    cdef double excess(self, double alpha, Py_ssize_t j, double noise, double slack) noexcept nogil
     cdef status_t match(self, double alpha) noexcept nogil
-    cdef double side(self, Py_ssize_t j) noexcept nogil
     cdef status_t admit_violators(self, double alpha, Py_ssize_t *entered, Py_ssize_t *refused) noexcept nogil
     cdef void recorrelate(self) noexcept nogil
     cdef status_t exchange(self, double alpha, Py_ssize_t j) noexcept nogil

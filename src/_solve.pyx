@@ -14,7 +14,7 @@ from regfast._design cimport Columns, Design
 from regfast._loss cimport Loss
 from regfast._penalty cimport Penalty
 from regfast._screen cimport admit, certificate
-from regfast._state cimport (ACTIVE, FREE, INTERRUPTED, MAX_ITER, OK, REFUSED, ROUNDING, UNFIT, WORKING, measure_t,
+from regfast._state cimport (ACTIVE, FREE, INTERRUPTED, MAX_ITER, OK, ROUNDING, UNFIT, WORKING, measure_t,
                              status_t)
 from regfast._vec cimport axpy
 
@@ -26,6 +26,7 @@ cdef enum:
     BLOCK = 10        # epochs between two looks at the gap of the working set
     LEAST = 100       # columns that a round may always add to the working set
     MOST = 6000       # active columns that the exact solve may hold: its triangles take 16 bytes per pair
+    BATCH = 128       # columns that enter the active set between two looks for Ctrl-C
     REFINE = 3        # exact solves from a fresh residual before descent by coordinates takes over
 
 
@@ -204,71 +205,76 @@ cdef class Solver:
         for j in range(self._block.shape[0]):
             self._inside[self._block[j]] = FREE
 
-    cdef status_t enter(self, double alpha, Py_ssize_t j, double side) noexcept nogil:
-        """Column j joins the active set."""
+    cdef status_t enter(self, double alpha, Py_ssize_t k, Py_ssize_t *ids, Py_ssize_t *refused) noexcept nogil:
+        """Columns ids[0..k) join the active set, a batch at a time so that Ctrl-C is heard; the refused come first."""
+        cdef Py_ssize_t start = 0, m, i, count, each = self.X.entries // max(self.X.p, 1) + 1
         cdef status_t status
-        if self.active.m >= MOST:
+        refused[0] = 0
+        if self.active.m + k > MOST:
             return UNFIT
-        status = self.active.add(&self.q, self.cols, self.pen, alpha, j, side)
-        if status == OK and self._inside[j] != FREE:
-            self._inside[j] = ACTIVE
-        if self.due(self.active.m * (self.X.entries // max(self.X.p, 1) + self.active.m)):
-            return INTERRUPTED
-        return status
+        while start < k:
+            m = min(BATCH, k - start)
+            status = self.active.add(&self.q, self.cols, self.pen, alpha, m, ids + start, &self._c[0], &self._inside[0],
+                                     &count)
+            if status != OK:
+                return status
+            for i in range(count):
+                ids[refused[0] + i] = ids[start + i]
+            refused[0] += count
+            start += m
+            if self.due(m * (self.q.n + self.active.m * (each + self.active.m // 8))):
+                return INTERRUPTED
+        return OK
 
     cdef status_t match(self, double alpha) noexcept nogil:
         """The active set anew: the block, and what is neither zero nor at a bound, dependent columns exchanged."""
-        cdef Py_ssize_t k, j
-        cdef bint changed = False
-        cdef status_t status = OK
-        self.active.m = self.active.removals = 0
-        for k in range(self._block.shape[0]):  # a dependent free column is left to the block step
-            status = self.enter(alpha, self._block[k], 0)
-            if status != OK and status != REFUSED:
-                return status
+        cdef Py_ssize_t k, j, m = 0, refused
+        cdef status_t status
+        self.active.clear()
+        for k in range(self._block.shape[0]):
+            self._active[k] = self._block[k]
+        status = self.enter(alpha, self._block.shape[0], &self._active[0], &refused)
+        if status != OK:  # (a dependent free column is left to the block step)
+            return status
         for k in range(self.size):
             j = self._ids[k]
             self._inside[j] = WORKING
             if self.q.b[j] != 0 and self.pen.low(j) < self.q.b[j] < self.pen.high(j):
-                status = self.enter(alpha, j, self.side(j))
-                if status == REFUSED:
-                    status = self.active.exchange(&self.q, self.cols, self.pen, alpha, j, self.side(j),
-                                                  &self._inside[0])
-                    changed = True
-                if status != OK:
-                    return status
-        if changed:
-            self.recorrelate()
-        self.matched = True
-        return OK
-
-    cdef inline double side(self, Py_ssize_t j) noexcept nogil:
-        """The side of zero that column j is on, or would go to."""
-        return 1 if (self.q.b[j] if self.q.b[j] != 0 else self._c[j]) > 0 else -1
+                self._active[m] = j
+                m += 1
+        status = self.enter(alpha, m, &self._active[0], &refused)
+        for k in range(refused):
+            if status == OK:
+                status = self.exchange(alpha, self._active[k])
+        if status == OK:
+            self.matched = True
+            if refused:
+                self.recorrelate()
+        return status
 
     cdef status_t admit_violators(self, double alpha, Py_ssize_t *entered, Py_ssize_t *refused) noexcept nogil:
         """Working columns that break their optimality condition become active; the worst dependent one is `refused`."""
-        cdef Py_ssize_t k, j
+        cdef Py_ssize_t k, j, m = 0, count
         cdef status_t status
-        cdef double over, tie, worst = 0, noise = 4e-15 * sqrt(energy(&self.q))
-        entered[0], refused[0] = 0, -1
+        cdef double over, worst = 0, noise = 4e-15 * sqrt(energy(&self.q))
         for k in range(self.size):
             j = self._ids[k]
-            if self._inside[j] == ACTIVE:
-                continue
-            tie = 1e-13 * self.pen.kink(alpha, j) + noise * sqrt(self.q.h[j])
-            over = self.pen.distance(alpha, self.q.b[j], self._c[j], j) - tie
-            if over <= 0:
-                continue
-            status = self.enter(alpha, j, self.side(j))
-            if status == REFUSED:
-                if over > 9 * tie and over > worst * sqrt(self.q.h[j]):
-                    worst, refused[0] = over / sqrt(self.q.h[j]), j
-            elif status != OK:
-                return status
-            else:
-                entered[0] += 1
-        return OK
+            if self._inside[j] < ACTIVE and self.excess(alpha, j, noise, 1) > 0:
+                self._active[m] = j
+                m += 1
+        status = self.enter(alpha, m, &self._active[0], &count)
+        entered[0], refused[0] = m - count, -1
+        for k in range(count):  # below ten times the rounding a dependent column is a tie
+            j = self._active[k]
+            over = self.excess(alpha, j, noise, 10) / sqrt(self.q.h[j])
+            if over > worst:
+                worst, refused[0] = over, j
+        return status
+
+    cdef double excess(self, double alpha, Py_ssize_t j, double noise, double slack) noexcept nogil:
+        """By how much column j breaks its optimality condition, less `slack` times what rounding can do."""
+        return self.pen.distance(alpha, self.q.b[j], self._c[j], j) \
+            - slack * (1e-13 * self.pen.kink(alpha, j) + noise * sqrt(self.q.h[j]))
 
     cdef void recorrelate(self) noexcept nogil:
         """c on the working set and the block, from the residual as it stands."""
@@ -277,12 +283,10 @@ cdef class Solver:
             correlate(&self.q, self.cols, &self._block[0], self._block.shape[0], &self._c[0])
 
     cdef status_t exchange(self, double alpha, Py_ssize_t j) noexcept nogil:
-        """A dependent column takes an active one's place."""
-        cdef status_t status = self.enter(alpha, j, self.side(j))
-        if status == REFUSED:  # its row of the factor is still there
-            status = self.active.exchange(&self.q, self.cols, self.pen, alpha, j, self.side(j), &self._inside[0])
-        self.recorrelate()
-        return status
+        """A dependent column enters, an active one leaves."""
+        if self.due(self.active.m * (self.X.entries // max(self.X.p, 1) + self.active.m)):
+            return INTERRUPTED
+        return self.active.exchange(&self.q, self.cols, self.pen, alpha, j, &self._c[0], &self._inside[0])
 
     cdef status_t exact(self, double alpha, bint *moved) noexcept nogil:
         """Solve on the working set: Newton on the active columns, violators enter, until there are none.
@@ -290,10 +294,10 @@ cdef class Solver:
         Needs c exact on the working set; leaves it so. UNFIT: dependent columns want in, or the search did not end.
         """
         cdef Py_ssize_t k, j, m, entered, refused
-        cdef bint ended
+        cdef int count
         cdef status_t status
         moved[0] = False
-        if self.matched and (self.pen.lasso is not None or self.active.removals > 50):
+        if self.matched and (self.pen.lasso is not None or self.active.factor.dropped > 50):
             self.matched = self.active.refactor(self.pen, alpha)
         status = OK if self.matched else self.match(alpha)
         for _ in range(200):
@@ -303,23 +307,24 @@ cdef class Solver:
                 if refused < 0:
                     return OK
                 status = self.exchange(alpha, refused)
+                self.recorrelate()
             if status != OK:
                 self.matched = False
-                return UNFIT if status == REFUSED else status
+                return status
             m = self.active.m
             for k in range(m):
                 j = self.active.id[k]
                 self._active[k], self._score[j] = j, self.q.b[j]
-            ended = self.active.descend(&self.q, self.pen, alpha, &self._c[0], &self._inside[0])
+            count = self.active.descend(&self.q, self.pen, alpha, &self._c[0], &self._inside[0])
             for k in range(m):
                 j = self._active[k]
                 if self.q.b[j] != self._score[j]:
                     move(&self.q, &self.cols.line[self.cols.slot[j]], j, self.q.b[j] - self._score[j])
-            if not ended:
+            if count == 0:
                 self.matched = False
                 return UNFIT
             moved[0] = True
-            self.used += 1
+            self.used += count
             self.recorrelate()
             if self.due((self.size + m) * (self.X.entries // max(self.X.p, 1) + 1) + m * m):
                 return INTERRUPTED

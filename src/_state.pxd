@@ -6,8 +6,7 @@ cdef enum status_t:
     ROUNDING = 2      # no coefficient moves any more, yet the measure is above tol: float64 ends here
     INTERRUPTED = 3   # a signal, or the shared stop flag
     NO_MEMORY = 4
-    REFUSED = 5       # internal: a column depends on the active ones
-    UNFIT = 6         # internal: the exact solve does not apply, descend by coordinates
+    UNFIT = 5         # internal: the exact solve does not apply, descend by coordinates
 
 ctypedef struct residual_t:
     # The quadratic that coordinate descent works on: ½ Σ w (t − b0 − Xb)², kept through its gradient.
