@@ -173,8 +173,9 @@ def start(problem: Problem, fit: Fit) -> Null:
     if value == 0:
         return Null(status, 0.0 if total <= floor else total, 0.0, 0.0)
     c = fit.correlation()
-    noise = 32 * EPS * np.sqrt(2 * total * (problem.curvature + problem.mean**2))
-    c[np.abs(c) <= noise] = 0  # a column in the span of the free ones has no correlation, only rounding
+    # a column in the span of the free ones has no correlation left, only rounding
+    noise = (500 if problem.block.size else 32) * EPS * np.sqrt(2 * total * (problem.curvature + problem.mean**2))
+    c[np.abs(c) <= noise] = 0
     lo, hi = problem.penalties.lo, problem.penalties.hi
     pull = np.where(c > 0, np.where(hi > 0, c, 0), np.where(lo < 0, -c, 0))
     ratio = max(problem.penalties.l1_ratio, RIDGE_GRID)

@@ -65,8 +65,8 @@ cdef class Factor:
     cdef Py_ssize_t append(self, Py_ssize_t k, signed char *taken) noexcept nogil:
         """Rows m to m + k of the Gram join the factor, less those that depend on the ones before them.
 
-        Marks in `taken` (k,) which did, and returns how many. A single refused row stays behind row m of the factor, for
-        `dependence`.
+        Marks in `taken` (k,) which did, and returns how many. A single refused row stays behind row m of the factor,
+        for `dependence`.
         """
         cdef Py_ssize_t i, t, kept, first = self.m
         cdef double *g
