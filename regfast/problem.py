@@ -20,6 +20,9 @@ EPS = float(np.finfo(float).eps)
 BLOCK_LIMIT = 2000
 """Free columns beyond this many are left to coordinate descent (their Gram would outgrow the problem)."""
 
+CHUNK = 8192
+"""Columns handled at a time where temporaries of p numbers would be the largest thing in memory."""
+
 RIDGE_GRID = 1e-3
 """The smallest l1_ratio that α_max believes: with less, no finite α gives the null model (glmnet's rule)."""
 
@@ -44,14 +47,19 @@ class Problem:
     intercept: bool
     penalties: Penalties
     mean: Float  # (p,) weighted means; 0 without intercept
-    curvature: Float  # (p,) Σ w (x − mean)²
-    sd: Float  # (p,) weighted standard deviations about the true mean
+    var: Float  # (p,) Σ w (x − its mean)²
+    curvature: Float  # (p,) Σ w (x − mean)²; the same array with an intercept
     scale: Float  # (p,) s_j of the objective
     l1: Float  # (p,) weight of |b_j|; inf: excluded, dead, twin, or free in the block
     l2: Float  # (p,)
     block: NDArray[np.intp]  # free columns without bounds: solved exactly
     loose: NDArray[np.intp]  # free columns with bounds, or too many for the block
-    twin_of: NDArray[np.intp]  # (p,) the first column that is equal to this one
+    twin_of: NDArray[Any]  # (p,) int the first column that is equal to this one
+
+    @property
+    def sd(self) -> Float:
+        """(p,) weighted standard deviations about the mean."""
+        return np.sqrt(self.var)
 
     @property
     def gap_kind(self) -> str:
@@ -83,10 +91,14 @@ def build(data: Data, y: Float, w: Float, *, intercept: bool, standardize: bool,
     mean, var, mark = np.empty(p), np.empty(p), np.empty(p)
     moments(data.design, w, np.random.default_rng(0).random(n), mean, var, mark)
     check_finite(data, mean, var)
+    twin_of = twins(mean, var, mark)
+    del mark
     var[var <= (8 * EPS) ** 2 * (var + mean * mean)] = 0
     dead = var == 0 if intercept else var + mean * mean == 0
-    sd = np.sqrt(var)
-    scale = np.where(sd > 0, sd, 1.0) if standardize else np.ones(p)
+    scale = np.broadcast_to(np.float64(1), p)
+    if standardize:
+        scale = np.sqrt(var)
+        scale[scale == 0] = 1
     v = penalties.factors
     open_ended = np.isinf(penalties.lo) & np.isinf(penalties.hi)
     free = np.flatnonzero((v == 0) & ~dead)
@@ -95,39 +107,46 @@ def build(data: Data, y: Float, w: Float, *, intercept: bool, standardize: bool,
         block = block[:0]
     with np.errstate(invalid="ignore"):  # inf · 0 where l1_ratio is 0 or 1
         l1 = np.where(np.isinf(v) | dead, np.inf, v * scale * penalties.l1_ratio)
-        l2 = np.where(np.isinf(v) | dead, 0.0, v * scale * scale * (1 - penalties.l1_ratio))
-    twin_of = twins(mean, var, mark)
+        l2: Float = np.broadcast_to(np.float64(0), p)
+        if penalties.l1_ratio < 1:
+            l2 = np.where(np.isinf(v) | dead, 0.0, v * scale * scale * (1 - penalties.l1_ratio))
     l1[superfluous(twin_of, l1, l2, penalties)] = np.inf
     l1[block] = np.inf
     return Problem(data, y, w, intercept, penalties, mean if intercept else np.zeros(p),
-                   var if intercept else var + mean * mean, sd, scale, l1, l2, block.astype(np.intp),
+                   var, var if intercept else var + mean * mean, scale, l1, l2, block.astype(np.intp),
                    np.setdiff1d(free, block).astype(np.intp), twin_of)
 
 
-def twins(mean: Float, var: Float, mark: Float) -> NDArray[np.intp]:
+def twins(mean: Float, var: Float, mark: Float) -> NDArray[Any]:
     """(p,) the lowest index of a column equal to this one: equal columns have bit-equal moments and random marks."""
-    order = np.argsort(mark, kind="stable")
-    first = np.ones(len(order), dtype=bool)
-    same = np.ones(max(len(order) - 1, 0), dtype=bool)
-    for x in (mark, mean, var):
-        same &= x[order][1:] == x[order][:-1]
-    first[1:] = ~same
-    out = np.empty(len(order), dtype=np.intp)
-    out[order] = order[first][np.cumsum(first) - 1] if len(order) else order
+    p = len(mark)
+    order = np.argsort(mark, kind="stable").astype(np.int32 if p < 2**31 else np.intp)
+    first = np.ones(p, dtype=bool)
+    for rows in blocks(p - 1, CHUNK):
+        o = order[rows.start:rows.stop + 1]
+        first[rows.start + 1:rows.stop + 1] = ~np.logical_and.reduce(
+            [x[o[1:]] == x[o[:-1]] for x in (mark, mean, var)])
+    starts = order[first]
+    out = np.empty_like(order)
+    for rows, before in ((r, np.count_nonzero(first[:r.start])) for r in blocks(p, CHUNK)):
+        out[order[rows]] = starts[np.cumsum(first[rows]) + before - 1]
     return out
 
 
-def superfluous(twin_of: NDArray[np.intp], l1: Float, l2: Float, penalties: Penalties) -> NDArray[np.intp]:
-    """Columns that an equal one before them can replace at no cost: the first of them enters, alone.
+def superfluous(twin_of: NDArray[Any], l1: Float, l2: Float, penalties: Penalties) -> NDArray[np.bool_]:
+    """(p,) columns that an equal one before them can replace at no cost: the first of them enters, alone.
 
     Not with a quadratic part (equal columns then share), nor where a finite bound could fill the first one up.
     """
-    j = np.flatnonzero(twin_of != np.arange(len(twin_of)))
-    i = twin_of[j]
-    lo, hi = penalties.lo, penalties.hi
-    alike = (l1[j] == l1[i]) & (l2[j] == 0) & (l2[i] == 0) & (lo[j] == lo[i]) & (hi[j] == hi[i])
-    roomy = (np.isinf(lo[i]) | (lo[i] == 0)) & (np.isinf(hi[i]) | (hi[i] == 0))
-    return np.asarray(j[alike & roomy & (penalties.factors[j] > 0)])
+    lo, hi, v = penalties.lo, penalties.hi, penalties.factors
+    out = np.zeros(len(twin_of), dtype=bool)
+    for rows in blocks(len(twin_of), CHUNK):
+        j = np.arange(rows.start, rows.stop)
+        i = twin_of[rows]
+        alike = (i != j) & (l1[j] == l1[i]) & (l2[j] == 0) & (l2[i] == 0) & (lo[j] == lo[i]) & (hi[j] == hi[i])
+        roomy = (np.isinf(lo[i]) | (lo[i] == 0)) & (np.isinf(hi[i]) | (hi[i] == 0))
+        out[rows] = alike & roomy & (v[j] > 0)
+    return out
 
 
 def columns(problem: Problem, ids: NDArray[Any]) -> Float:
@@ -172,17 +191,10 @@ def start(problem: Problem, fit: Fit) -> Null:
         raise fit.error or KeyboardInterrupt()
     if value == 0:
         return Null(status, 0.0 if total <= floor else total, 0.0, 0.0)
-    c = fit.correlation()
     # a column in the span of the free ones has no correlation left, only rounding
-    noise = (500 if problem.block.size else 32) * EPS * np.sqrt(2 * total * (problem.curvature + problem.mean**2))
-    c[np.abs(c) <= noise] = 0
-    lo, hi = problem.penalties.lo, problem.penalties.hi
-    pull = np.where(c > 0, np.where(hi > 0, c, 0), np.where(lo < 0, -c, 0))
-    ratio = max(problem.penalties.l1_ratio, RIDGE_GRID)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        reach = pull / (problem.penalties.factors * problem.scale * ratio)
-    penalised = (problem.penalties.factors > 0) & (problem.curvature > 0)
-    alpha_max = float(np.max(reach[penalised], initial=0.0)) * (1 + 4 * EPS)
+    noise = (500 if problem.block.size else 32) * EPS * np.sqrt(2 * total)
+    pull = fit.largest_pull(problem.penalties.factors, problem.scale, noise)
+    alpha_max = pull / max(problem.penalties.l1_ratio, RIDGE_GRID) * (1 + 4 * EPS)
     return Null(status, total, value, alpha_max)
 
 

@@ -31,8 +31,7 @@ def least_squares(problem: Problem, fit: Fit) -> Solution:
     copy, sparse X through LSMR (Fong & Saunders, 2011) with implicit centring. With finite bounds SciPy's trust-region
     solver.
     """
-    ids = np.flatnonzero(np.isfinite(problem.penalties.factors) & (problem.curvature > 0) & (problem.sd > 0)
-                         if problem.intercept else np.isfinite(problem.penalties.factors) & (problem.curvature > 0))
+    ids = np.flatnonzero(np.isfinite(problem.penalties.factors) & (problem.curvature > 0))
     coef = np.zeros(problem.data.design.p)
     status, n_iter = "converged", 0
     if ids.size:

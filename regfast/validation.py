@@ -208,7 +208,7 @@ def weights(sample_weight: Any, n: int) -> Float:
 def factors(penalty_factors: Any, p: int) -> Float:
     """(p,) factors in [0, ∞]."""
     if penalty_factors is None:
-        return np.ones(p)
+        return np.broadcast_to(np.float64(1), p)  # one number, seen p times
     v = vector("penalty_factors", penalty_factors, p, finite=False)
     if np.isnan(v).any() or (v < 0).any():
         j = int(np.flatnonzero(~(v >= 0))[0])
@@ -219,7 +219,7 @@ def factors(penalty_factors: Any, p: int) -> Float:
 def limits(bounds: Any, p: int) -> tuple[Float, Float]:
     """(p,) lower and upper bounds that enclose 0."""
     if bounds is None:
-        return np.full(p, -np.inf), np.full(p, np.inf)
+        return np.broadcast_to(-np.inf, p), np.broadcast_to(np.inf, p)
     try:
         lo, hi = bounds
     except (TypeError, ValueError):
@@ -227,7 +227,7 @@ def limits(bounds: Any, p: int) -> tuple[Float, Float]:
     pair = []
     for name, side in (("bounds[0]", lo), ("bounds[1]", hi)):
         side = np.asarray(side, dtype=np.float64)
-        pair.append(vector(name, np.full(p, side) if side.ndim == 0 else side, p, finite=False))
+        pair.append(np.broadcast_to(side, p) if side.ndim == 0 else vector(name, side, p, finite=False))
     if np.isnan(pair[0]).any() or np.isnan(pair[1]).any():
         raise ValueError("bounds must not contain NaN; use -inf and inf where a side is open")
     outside = np.flatnonzero((pair[0] > 0) | (pair[1] < 0))

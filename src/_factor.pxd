@@ -4,14 +4,15 @@
 cdef class Factor:
     cdef Py_ssize_t m, room      # rows; leading dimension
     cdef Py_ssize_t dropped      # rows rotated out since the factor was last made from the Gram
-    cdef double *gram            # lower triangle, by rows
-    cdef double *chol            # lower triangle of L, by rows: L L' = gram + diag(shift)
+    cdef double *square          # L by rows below, L L' = gram + diag(shift); the Gram above the diagonal
+    cdef double *diagonal        # (m,) of the Gram
     cdef double *shift           # (m,)
     cdef double *cosine          # (m,) scratch
     cdef double *sine            # (m,) scratch
     cdef bint reserve(self, Py_ssize_t more) noexcept nogil
     cdef double *row(self, Py_ssize_t i) noexcept nogil
     cdef Py_ssize_t append(self, Py_ssize_t k, signed char *taken) noexcept nogil
+    cdef void lower(self, Py_ssize_t i, Py_ssize_t start, Py_ssize_t stop) noexcept nogil
     cdef void forward(self, Py_ssize_t first, Py_ssize_t k) noexcept nogil
     cdef bint refactor(self, Py_ssize_t start) noexcept nogil
     cdef bint drop(self, const signed char *gone) noexcept nogil

@@ -4,7 +4,7 @@ The kernels that talk to Python are this one and the interrupt check of `_solve`
 Ctrl-C (or the shared stop flag) is looked for at least every few hundredths of a second. Nothing here prints, warns or
 raises about the numbers: those come with a status, which Python words.
 """
-from libc.math cimport fmax, sqrt
+from libc.math cimport fabs, fmax, sqrt
 from libc.stdint cimport int32_t
 from libc.stdlib cimport free, realloc
 
@@ -43,11 +43,16 @@ cdef class Found:
         return True
 
     cdef arrays(self):
+        """(data, indices); what they were copied from is given back at once."""
         cdef Py_ssize_t k
         cdef int32_t[::1] at = np.empty(self.count, dtype=np.int32)
+        for k in range(self.count):
+            at[k] = self.at[k]
+        free(self.at)
+        self.at = NULL
         cdef double[::1] x = np.empty(self.count)
         for k in range(self.count):
-            at[k], x[k] = self.at[k], self.x[k]
+            x[k] = self.x[k]
         return np.asarray(x), np.asarray(at)
 
 
@@ -70,13 +75,10 @@ cdef class Fit(Solver):
             self.scale, self.curvature = fmax(value, 1e-300), sqrt(2 * fmax(value, 1e-300))
             status = OK
             if self._block.shape[0]:
-                status = self.fetch(&self._block[0], self._block.shape[0])
+                status = self.X.fetch(&self._block[0], self._block.shape[0], self.cols)
+            self.keep_active()
             if status == OK and self._loose.shape[0]:
-                status = self.fetch(&self._loose[0], self._loose.shape[0])
-                self.keep_active()
-                for k in range(self._loose.shape[0]):
-                    self._ids[k] = self._loose[k]
-                self.size = self._loose.shape[0]
+                status = self.gather()
                 if status == OK:
                     status = self.polish(1, 1e-13, 100000, &moved)
             if status == OK or status == MAX_ITER:
@@ -91,6 +93,20 @@ cdef class Fit(Solver):
         self.used = 0
         return status, value, null
 
+    def largest_pull(self, const double[:] factors, const double[:] scale, double noise):
+        """max_j |c_j| / (v_j s_j) over the penalised columns, on the sides that bounds leave open.
+
+        Correlations below `noise` times the root mean square of the column count as zero.
+        """
+        cdef Py_ssize_t j
+        cdef double c, most = 0
+        for j in range(self.X.p):
+            c = self._c[j]
+            if factors[j] > 0 and fabs(c) > noise * sqrt(self.q.h[j] + self.q.mean[j] * self.q.mean[j]) \
+                    and (self.pen.high(j) > 0 if c > 0 else self.pen.low(j) < 0) and self.q.h[j] > 0:
+                most = fmax(most, fabs(c) / (factors[j] * scale[j]))
+        return most
+
     def correlation(self):
         """(p,) X'r at the current coefficients, centred."""
         return np.array(self._c[:self.X.p])
@@ -101,18 +117,14 @@ cdef class Fit(Solver):
 
     def at(self, const double[::1] coef, double alpha):
         """Certificate of given coefficients, free columns and intercept re-fitted: (gap, kkt, s, value, b0)."""
-        cdef Py_ssize_t j, m = 0
         cdef status_t status
         cdef measure_t out
         self.matched = False
         self.active.clear()
-        for j in range(self.X.p):
-            self._b[j] = coef[j]
-            if coef[j] != 0:
-                self._active[m] = j
-                m += 1
+        self._b[:self.X.p] = coef
         with nogil:
-            status = self.fetch(&self._active[0], m)
+            self.keep_active()
+            status = self.gather()
             if status == OK:
                 status = self.proof(alpha, &out)
         if status == NO_MEMORY:

@@ -16,8 +16,4 @@ cdef class Penalty:
 
 
 cdef class ElasticNet(Penalty):
-    cdef const double[::1] _l1, _l2, _lo, _hi
-    cdef const double *l1
-    cdef const double *l2
-    cdef const double *lo
-    cdef const double *hi
+    cdef const double[:] l1, l2, lo, hi  # strided: one number can stand for p equal ones

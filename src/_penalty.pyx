@@ -61,12 +61,10 @@ cdef double conjugate_young(double l1, double l2, double lo, double hi, double b
 
 
 cdef class ElasticNet(Penalty):
-    def __init__(self, const double[::1] l1, const double[::1] l2, const double[::1] lo, const double[::1] hi):
-        self._l1, self._l2, self._lo, self._hi = l1, l2, lo, hi
-        if l1.shape[0]:
-            self.l1, self.l2, self.lo, self.hi = &l1[0], &l2[0], &lo[0], &hi[0]
+    def __init__(self, const double[:] l1, const double[:] l2, const double[:] lo, const double[:] hi):
+        self.l1, self.l2, self.lo, self.hi = l1, l2, lo, hi
         if np.any(l2):
-            self.lasso = ElasticNet(l1, np.zeros(l2.shape[0]), lo, hi)
+            self.lasso = ElasticNet(l1, np.broadcast_to(0.0, l2.shape[0]), lo, hi)
 
     cdef double value(self, double alpha, double b, Py_ssize_t j) noexcept nogil:
         if b == 0 or self.l1[j] == INFINITY:  # the block of free columns stands outside the penalty

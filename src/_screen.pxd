@@ -4,6 +4,5 @@ from regfast._state cimport measure_t
 
 cdef measure_t certificate(Penalty pen, double alpha, const Py_ssize_t *ids, Py_ssize_t m, const double *b,
                            const double *c, const double *h, double energy) noexcept nogil
-cdef Py_ssize_t admit(Penalty pen, double alpha, double bar, const double *b, const double *c, const double *h,
-                      Py_ssize_t p, Py_ssize_t cap, signed char *inside, double *score, Py_ssize_t *ids,
-                      Py_ssize_t *added) noexcept nogil
+cdef Py_ssize_t admit(Penalty pen, double alpha, double bar, const double *c, const double *h, Py_ssize_t p,
+                      Py_ssize_t cap, signed char *inside) noexcept nogil

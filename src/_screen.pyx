@@ -5,9 +5,10 @@ conjugate is finite where there is a quadratic part, and the residual of the aug
 to the loss) scaled until it is feasible; the better one counts.
 """
 from libc.math cimport fmax, fmin, sqrt
+from libc.stdlib cimport free, malloc
 
 from regfast._penalty cimport Penalty
-from regfast._state cimport FREE, WORKING, measure_t
+from regfast._state cimport OUTSIDE, WORKING, measure_t
 
 
 cdef inline Py_ssize_t at(const Py_ssize_t *ids, Py_ssize_t k) noexcept nogil:
@@ -90,30 +91,32 @@ cdef double largest(double *x, Py_ssize_t m, Py_ssize_t k) noexcept nogil:
     return x[k - 1]
 
 
-cdef Py_ssize_t admit(Penalty pen, double alpha, double bar, const double *b, const double *c, const double *h,
-                      Py_ssize_t p, Py_ssize_t cap, signed char *inside, double *score, Py_ssize_t *ids,
-                      Py_ssize_t *added) noexcept nogil:
+cdef Py_ssize_t admit(Penalty pen, double alpha, double bar, const double *c, const double *h, Py_ssize_t p,
+                      Py_ssize_t cap, signed char *inside) noexcept nogil:
     """Let into the working set the columns that would move at strength `bar`, the `cap` most eager of them at most.
 
     bar = alpha: the columns that violate the KKT conditions; bar = 2 alpha − alpha_before: the strong rule. Marks them
-    in `inside`, writes the whole set to `ids` in the order of the columns (so that of two equal columns the first one
-    enters), the number of new ones to `added`, and returns its size. `score` is scratch of p.
+    in `inside` and returns how many; −1 when memory ends.
     """
-    cdef Py_ssize_t j, count = 0, size = 0
+    cdef Py_ssize_t j, count = 0, added = 0
     cdef double least = 0
+    cdef double *score
     for j in range(p):
-        if not inside[j] and h[j] > 0 and pen.prox(bar, c[j], h[j], j) != 0:
-            score[count] = pen.distance(bar, 0, c[j], j) / sqrt(h[j])
-            count += 1
+        count += inside[j] == OUTSIDE and h[j] > 0 and pen.prox(bar, c[j], h[j], j) != 0
     if count > cap:
+        score = <double *> malloc(count * sizeof(double))
+        if score == NULL:
+            return -1
+        count = 0
+        for j in range(p):
+            if inside[j] == OUTSIDE and h[j] > 0 and pen.prox(bar, c[j], h[j], j) != 0:
+                score[count] = pen.distance(bar, 0, c[j], j) / sqrt(h[j])
+                count += 1
         least = largest(score, count, cap)
-    added[0] = 0
+        free(score)
     for j in range(p):
-        if not inside[j] and h[j] > 0 and pen.prox(bar, c[j], h[j], j) != 0:
+        if inside[j] == OUTSIDE and h[j] > 0 and pen.prox(bar, c[j], h[j], j) != 0:
             if pen.distance(bar, 0, c[j], j) / sqrt(h[j]) >= least:
                 inside[j] = WORKING
-                added[0] += 1
-        if inside[j] and inside[j] != FREE:
-            ids[size] = j
-            size += 1
-    return size
+                added += 1
+    return added

@@ -4,6 +4,7 @@ Where the active columns are independent the solve is exact (`_active`); depende
 large for it, are left to coordinate descent (`_cd`). This file chooses between the two; neither knows the other.
 """
 from libc.math cimport fmax, sqrt
+from libc.stdlib cimport free
 from libc.string cimport memset
 
 import numpy as np
@@ -11,10 +12,11 @@ import numpy as np
 from regfast._active cimport Active
 from regfast._cd cimport correlate, energy, move, settle, sweep
 from regfast._design cimport Columns, Design
+from regfast._factor cimport wider
 from regfast._loss cimport Loss
 from regfast._penalty cimport Penalty
 from regfast._screen cimport admit, certificate
-from regfast._state cimport (ACTIVE, FREE, INTERRUPTED, MAX_ITER, OK, ROUNDING, UNFIT, WORKING, measure_t,
+from regfast._state cimport (ACTIVE, FREE, INTERRUPTED, MAX_ITER, NO_MEMORY, OK, OUTSIDE, ROUNDING, UNFIT, WORKING, measure_t,
                              status_t)
 from regfast._vec cimport axpy
 
@@ -43,13 +45,17 @@ cdef class Solver:
         self._block, self._inverse, self._loose, self._stop = block, inverse, loose, stop
         self.cols = Columns(X.p)
         self.active = Active()
-        self._b, self._c, self._score = np.zeros(p), np.zeros(p), np.empty(p)
+        self._b, self._c = np.zeros(p), np.zeros(p)
         self._r, self._eta, self._step = np.zeros(X.n), np.zeros(X.n), np.empty(max(block.shape[0], 1))
-        self._ids, self._active = np.empty(p, dtype=np.intp), np.empty(p, dtype=np.intp)
-        self._added, self._inside = np.zeros(1, dtype=np.intp), np.zeros(p, dtype=np.int8)
+        self._inside = np.zeros(p, dtype=np.int8)
         self.q.n, self.q.rsum = X.n, 0
         self.q.w, self.q.mean, self.q.h = &w[0], &mean[0], &h[0]
         self.q.b, self.q.r = &self._b[0], &self._r[0]
+
+    def __dealloc__(self):
+        free(self.ids)
+        free(self.picked)
+        free(self.old)
 
     # ---- Ctrl-C
 
@@ -73,9 +79,6 @@ cdef class Solver:
         return self.stopped()
 
     # ---- passes
-
-    cdef status_t fetch(self, const Py_ssize_t *ids, Py_ssize_t m) noexcept nogil:
-        return self.X.fetch(ids, m, self.cols)
 
     cdef status_t correlations(self) noexcept nogil:
         """c = X'r, centred: one pass over X."""
@@ -155,23 +158,23 @@ cdef class Solver:
         while True:
             if self.used >= max_iter:
                 return MAX_ITER
-            status = self.epoch(alpha, &self._ids[0], self.size, &worst)
+            status = self.epoch(alpha, self.ids, self.size, &worst)
             moved[0] = moved[0] or worst > still
             m = 0
             for k in range(self.size):
-                if self.q.b[self._ids[k]] != 0:
-                    self._active[m] = self._ids[k]
+                if self.q.b[self.ids[k]] != 0:
+                    self.picked[m] = self.ids[k]
                     m += 1
             for _ in range(1, BLOCK):
                 if status != OK or worst <= still or self.used >= max_iter:
                     break
-                status = self.epoch(alpha, &self._active[0], m, &worst)
+                status = self.epoch(alpha, self.picked, m, &worst)
             if status != OK:
                 return status
-            correlate(&self.q, self.cols, &self._ids[0], self.size, &self._c[0])
+            correlate(&self.q, self.cols, self.ids, self.size, &self._c[0])
             if self.due(self.size * (self.X.entries // max(self.X.p, 1) + 1)):
                 return INTERRUPTED
-            if worst <= still or self.measured(certificate(self.pen, alpha, &self._ids[0], self.size, self.q.b,
+            if worst <= still or self.measured(certificate(self.pen, alpha, self.ids, self.size, self.q.b,
                                                            &self._c[0], self.q.h, energy(&self.q))) <= aim:
                 return OK
 
@@ -185,19 +188,36 @@ cdef class Solver:
             out[0] = certificate(self.pen, alpha, NULL, self.X.p, self.q.b, &self._c[0], self.q.h, energy(&self.q))
         return status
 
-    cdef status_t enlarge(self, double alpha, double bar) noexcept nogil:
+    cdef status_t enlarge(self, double alpha, double bar, Py_ssize_t *added) noexcept nogil:
         """More columns for the working set, from the last correlations: at most as many as it has, or LEAST."""
-        self.size = admit(self.pen, alpha, bar, self.q.b, &self._c[0], self.q.h, self.X.p, max(LEAST, self.size),
-                          &self._inside[0], &self._score[0], &self._ids[0], &self._added[0])
-        return self.fetch(&self._ids[0], self.size)
+        added[0] = admit(self.pen, alpha, bar, &self._c[0], self.q.h, self.X.p, max(LEAST, self.size),
+                         &self._inside[0])
+        if added[0] < 0:
+            return NO_MEMORY
+        return self.gather()
 
-    cdef void keep_active(self) noexcept nogil:
-        """The working set becomes what is not zero; loose columns stay, the block is not part of it."""
-        cdef Py_ssize_t j
+    cdef status_t gather(self) noexcept nogil:
+        """The marked columns as a list, in their order (so that of two equal ones the first enters), ready to use."""
+        cdef Py_ssize_t j, size = 0, block = self._block.shape[0]
         self.size = 0
         for j in range(self.X.p):
-            self._inside[j] = WORKING if self.q.b[j] != 0 else 0
-            self.size += self._inside[j]
+            self.size += WORKING <= self._inside[j] <= ACTIVE
+        if self.size + block > self.room:
+            self.room = self.size + self.size // 4 + block + LEAST
+            if not (wider(<void **> &self.ids, 0, self.room) and wider(<void **> &self.picked, 0, self.room)
+                    and wider(<void **> &self.old, 0, self.room)):
+                return NO_MEMORY
+        for j in range(self.X.p):
+            if WORKING <= self._inside[j] <= ACTIVE:
+                self.ids[size] = j
+                size += 1
+        return self.X.fetch(self.ids, size, self.cols)
+
+    cdef void keep_active(self) noexcept nogil:
+        """Mark as the working set what is not zero; loose columns stay, the block is not part of it."""
+        cdef Py_ssize_t j
+        for j in range(self.X.p):
+            self._inside[j] = WORKING if self.q.b[j] != 0 else OUTSIDE
         for j in range(self._loose.shape[0]):
             self._inside[self._loose[j]] = WORKING
         for j in range(self.active.m):
@@ -232,20 +252,20 @@ cdef class Solver:
         cdef status_t status
         self.active.clear()
         for k in range(self._block.shape[0]):
-            self._active[k] = self._block[k]
-        status = self.enter(alpha, self._block.shape[0], &self._active[0], &refused)
+            self.picked[k] = self._block[k]
+        status = self.enter(alpha, self._block.shape[0], self.picked, &refused)
         if status != OK:  # (a dependent free column is left to the block step)
             return status
         for k in range(self.size):
-            j = self._ids[k]
+            j = self.ids[k]
             self._inside[j] = WORKING
             if self.q.b[j] != 0 and self.pen.low(j) < self.q.b[j] < self.pen.high(j):
-                self._active[m] = j
+                self.picked[m] = j
                 m += 1
-        status = self.enter(alpha, m, &self._active[0], &refused)
+        status = self.enter(alpha, m, self.picked, &refused)
         for k in range(refused):
             if status == OK:
-                status = self.exchange(alpha, self._active[k])
+                status = self.exchange(alpha, self.picked[k])
         if status == OK:
             self.matched = True
             if refused:
@@ -258,14 +278,14 @@ cdef class Solver:
         cdef status_t status
         cdef double over, worst = 0, noise = 4e-15 * sqrt(energy(&self.q))
         for k in range(self.size):
-            j = self._ids[k]
+            j = self.ids[k]
             if self._inside[j] < ACTIVE and self.excess(alpha, j, noise, 1) > 0:
-                self._active[m] = j
+                self.picked[m] = j
                 m += 1
-        status = self.enter(alpha, m, &self._active[0], &count)
+        status = self.enter(alpha, m, self.picked, &count)
         entered[0], refused[0] = m - count, -1
         for k in range(count):  # below ten times the rounding a dependent column is a tie
-            j = self._active[k]
+            j = self.picked[k]
             over = self.excess(alpha, j, noise, 10) / sqrt(self.q.h[j])
             if over > worst:
                 worst, refused[0] = over, j
@@ -278,7 +298,7 @@ cdef class Solver:
 
     cdef void recorrelate(self) noexcept nogil:
         """c on the working set and the block, from the residual as it stands."""
-        correlate(&self.q, self.cols, &self._ids[0], self.size, &self._c[0])
+        correlate(&self.q, self.cols, self.ids, self.size, &self._c[0])
         if self._block.shape[0]:
             correlate(&self.q, self.cols, &self._block[0], self._block.shape[0], &self._c[0])
 
@@ -297,7 +317,7 @@ cdef class Solver:
         cdef int count
         cdef status_t status
         moved[0] = False
-        if self.matched and (self.pen.lasso is not None or self.active.factor.dropped > 50):
+        if self.matched and (self.pen.lasso is not None or self.active.factor.dropped > 50 + self.active.m // 2):
             self.matched = self.active.refactor(self.pen, alpha)
         status = OK if self.matched else self.match(alpha)
         for _ in range(200):
@@ -314,12 +334,12 @@ cdef class Solver:
             m = self.active.m
             for k in range(m):
                 j = self.active.id[k]
-                self._active[k], self._score[j] = j, self.q.b[j]
+                self.picked[k], self.old[k] = j, self.q.b[j]
             count = self.active.descend(&self.q, self.pen, alpha, &self._c[0], &self._inside[0])
             for k in range(m):
-                j = self._active[k]
-                if self.q.b[j] != self._score[j]:
-                    move(&self.q, &self.cols.line[self.cols.slot[j]], j, self.q.b[j] - self._score[j])
+                j = self.picked[k]
+                if self.q.b[j] != self.old[k]:
+                    move(&self.q, &self.cols.line[self.cols.slot[j]], j, self.q.b[j] - self.old[k])
             if count == 0:
                 self.matched = False
                 return UNFIT
@@ -344,12 +364,13 @@ cdef class Solver:
     cdef status_t solve(self, double alpha, double bar, double tol, long max_iter, measure_t *out) noexcept nogil:
         """Working set → descent → certificate, until the certificate holds. `bar`: see _screen.admit."""
         cdef double aim = 0.5 * tol, before
+        cdef Py_ssize_t added
         cdef bint moved, spent, hopeless = False
         cdef int tries = 0
         cdef status_t status
         self.used = 0
         self.keep_active()
-        status = self.enlarge(alpha, fmax(bar, 0.05 * alpha))
+        status = self.enlarge(alpha, fmax(bar, 0.05 * alpha), &added)
         while status == OK:
             before = self.objective(alpha)
             status = UNFIT
@@ -371,8 +392,8 @@ cdef class Solver:
                 return status
             if spent:
                 return MAX_ITER
-            status = self.enlarge(alpha, alpha)
-            if self._added[0] == 0 and tries > REFINE:  # the fresh residual asks for more digits than the drifted one
+            status = self.enlarge(alpha, alpha, &added)
+            if added == 0 and tries > REFINE:  # the fresh residual asks for more digits than the drifted one
                 if not moved or aim < 1e-17:
                     return ROUNDING
                 aim *= 0.1
