@@ -82,10 +82,12 @@ def certify(X: Any, y: Any, coef: Any, intercept: float = 0.0, *, alpha: float, 
     |b_j − b*_j| ≤ √(2 gap [G_U⁻¹]_jj): non-zero if |b_j| is more.
     """
     alpha = check.number("alpha", alpha, 0, np.inf, open_lo=True)
+    if alpha == np.inf:
+        raise ValueError("alpha must be finite; got inf")
     problem = prepare(X, y, l1_ratio=l1_ratio, **same)
     data = problem.data
     b = check.vector("coef", coef, data.design.p)
-    b0 = check.number("intercept", float(intercept), -np.inf, np.inf)
+    b0 = check.number("intercept", intercept, -np.inf, np.inf)
     if not problem.intercept and b0 != 0:
         raise ValueError(f"intercept must be 0 with fit_intercept=False; got {b0}")
     _check_feasible(problem, b)

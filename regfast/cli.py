@@ -19,7 +19,8 @@ from scipy import sparse
 
 from ._version import __version__
 from .cv import fit_cv
-from .result import CVPath, Rule, load
+from .result import CVPath, Rule
+from .store import load
 from .tables import Table, listed, read_features, read_table, require
 
 Float = npt.NDArray[np.float64]
@@ -84,6 +85,8 @@ def _parser() -> argparse.ArgumentParser:
         help="1: lasso (default), 0: ridge, between: elastic net; of several, the best is taken")
     add("--cv", metavar="K", type=int, default=10, help="folds (default 10)")
     add("--alphas", metavar="N", type=int, default=100, help="penalty strengths to try (default 100)")
+    add("--eps", metavar="E", type=float,
+        help="the smallest alpha over the largest (default 1e-4, or 1e-2 with fewer rows than columns)")
     add("--tol", type=float, default=1e-7, help="relative duality gap to reach (default 1e-7)")
     add("--no-standardize", action="store_true", help="penalise coefficients as they are")
     add("--no-intercept", action="store_true", help="predict 0 where all features are 0")
@@ -113,13 +116,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _fit(options: argparse.Namespace) -> None:
-    for file in (options.plot, options.model):  # before the work, not after it
-        if file is not None and not Path(file).resolve().parent.is_dir():
-            raise FileNotFoundError(f"{file}: its folder does not exist")
-    if options.plot is not None:
-        require("matplotlib", "plot")
-    if options.top < 0:
-        raise ValueError(f"--top must not be negative; got {options.top}")
+    _check_outputs(options)
     console = None if options.quiet else console_for(sys.stdout)
     table = read_table(options.table, options.target, weights=options.weights)
     if table.y is None:
@@ -127,12 +124,13 @@ def _fit(options: argparse.Namespace) -> None:
     ratios, scaled = options.l1_ratio, not options.no_standardize
     if console is not None:
         describe(console, table.source, table.X)
-        console.print(objective(ratios, scaled, not options.no_intercept, table.weights is not None))
+        weighted = table.weights is not None
+        console.print(objective(ratios, scaled, not options.no_intercept, weighted), soft_wrap=True)
         console.print(f"{options.cv}-fold cross-validation, {options.alphas} alphas, seed {options.seed}")
     with progress_bar(options.quiet) as progress:
         cv = fit_cv(table.X, table.y, cv=options.cv, l1_ratio=ratios if len(ratios) > 1 else ratios[0],
-                    random_state=options.seed, n_alphas=options.alphas, sample_weight=table.weights, tol=options.tol,
-                    fit_intercept=not options.no_intercept, standardize=scaled, n_jobs=-1,
+                    random_state=options.seed, n_alphas=options.alphas, eps=options.eps, sample_weight=table.weights,
+                    tol=options.tol, fit_intercept=not options.no_intercept, standardize=scaled, n_jobs=-1,
                     progress=progress)
     cv = named(cv, table.feature_names)
     if console is not None:
@@ -140,6 +138,19 @@ def _fit(options: argparse.Namespace) -> None:
     for written in save(cv, model=options.model, plot=options.plot):
         if console is not None:
             console.print(f"wrote {written}", soft_wrap=True)
+
+
+def _check_outputs(options: argparse.Namespace) -> None:
+    """What would go wrong after the work is said before it."""
+    for file in (options.plot, options.model):
+        if file is not None and not Path(file).resolve().parent.is_dir():
+            raise FileNotFoundError(f"{file}: its folder does not exist")
+    if options.plot is not None:
+        known = require("matplotlib.backend_bases", "plot").FigureCanvasBase.get_supported_filetypes()
+        if Path(options.plot).suffix[1:].lower() not in known:
+            raise ValueError(f"--plot: {options.plot} names no format of pictures; want one of .{', .'.join(known)}")
+    if options.top < 0:
+        raise ValueError(f"--top must not be negative; got {options.top}")
 
 
 def _predict(options: argparse.Namespace) -> None:
@@ -215,7 +226,7 @@ def report(console: Any, cv: CVPath, y: Float, weights: Float | None, *, rule: R
     path, tables = cv.path, require("rich.table", "cli")
     heads = ("alpha", "CV mean squared error", "features", "deviance explained")
     columns = [tables.Column(head, justify="right") for head in heads]
-    choice = tables.Table("rule", *columns, box=require("rich.box", "cli").SIMPLE)
+    choice = tables.Table("rule", *columns, box=_box())
     for name, alpha in (("min", cv.alpha_min), ("1se", cv.alpha_1se)):
         k = int(np.searchsorted(-path.alphas, -alpha))
         error = f"{cv.score_mean[k]:.6g} ± {cv.score_se[k]:.3g}"
@@ -223,29 +234,33 @@ def report(console: Any, cv: CVPath, y: Float, weights: Float | None, *, rule: R
     console.print(choice)
     if len(cv.l1_ratios) > 1:
         console.print(f"l1_ratio: {cv.l1_ratio_best:g} predicts best")
-    console.print(features(cv, rule, top))
-    console.print(f"out-of-fold R² at alpha_min: {r_squared(y, cv.oof_predictions, weights):.4f}")
+    print_features(console, cv, rule, top)
+    fit = r_squared(y, cv.oof_predictions, weights)
+    console.print(f"out-of-fold R² at alpha_min, which the same folds chose: {fit:.4f}")
     relative = "relative " if path.gap_kind == "duality gap" else ""
     console.print(f"worst certified {relative}{path.gap_kind} of {len(path)} alphas: {path.gaps.max():.1e}")
 
 
-def features(cv: CVPath, rule: Rule, top: int) -> Any:
-    """A table of the largest coefficients on the standardised scale."""
-    rich = require("rich.table", "cli")
+def print_features(console: Any, cv: CVPath, rule: Rule, top: int) -> None:
+    """A table of the largest coefficients on the standardised scale (times the column's standard deviation)."""
+    tables = require("rich.table", "cli")
     coef = cv.coef(rule)
     scaled = coef * cv.path.scales
     order = np.argsort(-np.abs(scaled), kind="stable")
     order = order[coef[order] != 0]
-    table = rich.Table(
-        rich.Column("feature", max_width=44, no_wrap=True), rich.Column("coefficient", justify="right"),
-        rich.Column("× standard deviation", justify="right"), box=require("rich.box", "cli").SIMPLE,
-        title=f"{len(order):,} of {len(coef):,} features at alpha_{rule}; intercept {cv.intercept(rule):.6g}",
-        title_justify="left", caption_justify="left",
-        caption=f"… and {len(order) - top:,} more" if len(order) > top else None)
+    console.print(f"{len(order):,} of {len(coef):,} features at alpha_{rule}; intercept {cv.intercept(rule):.6g}")
+    heads = [tables.Column(head, justify="right") for head in ("coefficient", "coefficient × sd")]
+    table = tables.Table(tables.Column("feature", max_width=44, no_wrap=True), *heads, box=_box())
     text, names = require("rich.text", "cli").Text, cv.path.names
     for j in order[:top]:
         table.add_row(text(" ".join(str(names[j]).split())), f"{coef[j]:.6g}", f"{scaled[j]:.6g}")
-    return table
+    console.print(table)
+    if len(order) > top:
+        console.print(f"  … and {len(order) - top:,} more")
+
+
+def _box() -> Any:
+    return require("rich.box", "cli").SIMPLE
 
 
 def r_squared(y: Float, predicted: Float, weights: Float | None) -> float:

@@ -103,16 +103,16 @@ tol, max_iter, early_stop
         eps = check.number("eps", eps, 0, 1, open_lo=True)
     n_alphas = check.integer("n_alphas", n_alphas, 1)
     named = None if alphas is None else check.strengths(alphas)
-    ratios = [float(r) for r in np.atleast_1d(np.asarray(l1_ratio, dtype=np.float64))]
+    ratios = [check.number("l1_ratio", r, 0, 1) for r in (l1_ratio if np.ndim(l1_ratio) else [l1_ratio])]
     if not ratios:
         raise ValueError("l1_ratio must be a number or a non-empty sequence of numbers; got an empty one")
-    workers = threads(n_jobs)
+    workers = check.threads(n_jobs)
     settings = Settings(tol, max_iter, bool(standardize), offset is not None,
                         (penalty_factors is not None, bounds is not None))
     problems = [prepare(X, y, family=family, l1_ratio=r, sample_weight=sample_weight, offset=offset,
                         fit_intercept=fit_intercept, standardize=standardize, penalty_factors=penalty_factors,
                         bounds=bounds) for r in ratios[:1]]
-    problems += [rebuild(problems[0], problems[0].w, settings, ratio=check.number("l1_ratio", r, 0, 1))
+    problems += [rebuild(problems[0], problems[0].w, settings, ratio=r)
                  for r in ratios[1:]]
     n = problems[0].data.design.n
     folds = split(cv, n, problems[0].y, groups, random_state, problems[0].w)
@@ -209,18 +209,6 @@ def run_folds(problem: Problem, folds: list[Fold], alphas: Float, settings: Sett
     return [job.result() for job in jobs]
 
 
-def threads(n_jobs: int | None) -> int:
-    """Number of threads: −1 is all cores."""
-    if n_jobs is None:
-        return 1
-    n_jobs = check.integer("n_jobs", n_jobs, -1)
-    if n_jobs == 0:
-        raise ValueError("n_jobs must be -1 or at least 1; got 0")
-    import os
-
-    return (os.cpu_count() or 1) if n_jobs == -1 else n_jobs
-
-
 def split(cv: Any, n: int, y: Float, groups: Any, random_state: int, w: Float) -> list[Fold]:
     """(train, test) index pairs."""
     from sklearn.model_selection import GroupKFold, KFold
@@ -235,13 +223,16 @@ def split(cv: Any, n: int, y: Float, groups: Any, random_state: int, w: Float) -
         if k > most:
             raise ValueError(f"cv={k} folds need at least as many {'rows' if groups is None else 'groups'}; got {most}")
         cv = (KFold if groups is None else GroupKFold)(k, shuffle=True, random_state=random_state)
-    if hasattr(cv, "split"):
+    if hasattr(cv, "split") and not isinstance(cv, (str, bytes)):
         pairs: Iterable[Any] = cv.split(np.empty((n, 0)), y, groups)
-    elif isinstance(cv, Iterable) and not isinstance(cv, str):
+    elif isinstance(cv, Iterable) and not isinstance(cv, (str, bytes)):
         pairs = cv
     else:
         raise TypeError(f"cv must be an int, a splitter or an iterable of (train, test) pairs; got {cv!r}")
-    folds = [(index("train", train, n), index("test", test, n)) for train, test in pairs]
+    try:
+        folds = [(index("train", train, n), index("test", test, n)) for train, test in pairs]
+    except TypeError as error:
+        raise TypeError(f"cv must give (train, test) pairs of row numbers: {error}") from None
     if len(folds) < 2:
         raise ValueError(f"cv must give at least two folds; got {len(folds)}")
     for k, (train, test) in enumerate(folds):
@@ -253,39 +244,37 @@ def split(cv: Any, n: int, y: Float, groups: Any, random_state: int, w: Float) -
 def index(name: str, x: Any, n: int) -> NDArray[np.intp]:
     """Row numbers of one side of a fold; a mask counts as the rows where it is true."""
     rows = np.asarray(x)
-    if rows.dtype == bool:
+    if rows.dtype == bool and rows.shape == (n,):
         rows = np.flatnonzero(rows)
     if rows.ndim != 1 or rows.dtype.kind not in "iu" or (rows.size and not -n <= rows.min() <= rows.max() < n):
         raise ValueError(f"cv: {name} must be 1-D row numbers below {n}; got {rows.dtype} of shape {rows.shape}")
     return np.asarray(rows % n, dtype=np.intp)
 
 
-class _Known:
-    """Predictions that scikit-learn's scorers can ask for."""
-
-    _estimator_type = "regressor"
-
-    def __init__(self, prediction: Float) -> None:
-        self.prediction = prediction
-
-    def fit(self, X: Any, y: Any) -> _Known:
-        return self
-
-    def predict(self, X: Any) -> Float:
-        return self.prediction
-
-
 def scorer(scoring: Any) -> Scorer:
     """A function (y, prediction, weight) → score."""
     if scoring is None:
         return lambda y, prediction, w: float(w @ (y - prediction) ** 2 / w.sum())
+    from sklearn.base import BaseEstimator, RegressorMixin
     from sklearn.metrics import check_scoring
 
-    chosen = scoring if callable(scoring) else check_scoring(_Known(np.zeros(0)), scoring)
+    class Known(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+        """Predictions that a scorer can ask for."""
+
+        def __init__(self, prediction: Float) -> None:
+            self.prediction = prediction
+
+        def fit(self, X: Any, y: Any) -> Known:
+            return self
+
+        def predict(self, X: Any) -> Float:
+            return self.prediction
+
+    chosen = scoring if callable(scoring) else check_scoring(Known(np.zeros(0)), scoring)
 
     def score(y: Float, prediction: Float, w: Float) -> float:
         uniform = np.ptp(w) == 0
         extra = {} if uniform else {"sample_weight": w}
-        return float(chosen(_Known(prediction), np.empty((len(y), 1)), y, **extra))
+        return float(chosen(Known(prediction), np.empty((len(y), 1)), y, **extra))
 
     return score

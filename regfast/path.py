@@ -35,6 +35,7 @@ def prepare(X: Any, y: Any, *, family: str = "gaussian", l1_ratio: float = 1.0, 
     if offset is not None:
         response = response - check.vector("offset", offset, n)
     w = check.weights(sample_weight, n)
+    check.squarable("y" if offset is None else "y - offset", response)
     penalties = Penalties(ratio, check.factors(penalty_factors, p), *check.limits(bounds, p))
     return build(data, response, w, intercept=bool(fit_intercept), standardize=bool(standardize),
                  penalties=penalties)
@@ -145,8 +146,7 @@ def fit_path(
     >>> path.coefs.toarray().ravel().round(6)
     array([1.6, 0. ])
     """
-    if n_jobs is not None:
-        check.integer("n_jobs", n_jobs, -1)
+    check.threads(n_jobs)
     tol = check.number("tol", tol, 0, 1)
     max_iter = check.integer("max_iter", max_iter, 1)
     if eps is not None:

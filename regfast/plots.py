@@ -74,7 +74,8 @@ def plot_path(path: Path, ax: Axes | None = None, *, n_labels: int = 12) -> Axes
     _finish(ax, path, shown)
     _label_ends(ax, lines)
     ax.set_ylabel("coefficient × standard deviation of its column")
-    ax.set_title(f"Coefficients along the path ({_penalty(path.l1_ratio)})")
+    which = f", largest {len(lines)} named" if len(lines) < len(used) else ""
+    ax.set_title(f"Coefficients along the path ({_penalty(path.l1_ratio)}{which})")
     return ax
 
 
@@ -124,9 +125,7 @@ def plot_cv(cv: CVPath, ax: Axes | None = None) -> Axes:
             ax.axvline(float(np.log10(alpha)), color=colour, linestyle=dash, linewidth=1.2, label=text)
     _finish(ax, path, shown)
     ax.margins(y=0.08)
-    ax.set_ylabel(
-        "mean squared error, held-out rows" if cv.scoring == "deviance" else f"{cv.scoring}, held-out rows"
-    )
+    ax.set_ylabel("mean squared error, held-out rows" if cv.scoring == "deviance" else f"{cv.scoring}, held-out rows")
     ax.set_title(f"Cross-validation ({cv.n_folds} folds, {_penalty(path.l1_ratio)})")
     ax.legend(fontsize=_LABEL_SIZE, loc="best", framealpha=1)
     return ax
@@ -175,9 +174,7 @@ def _shown(path: Path) -> npt.NDArray[np.intp]:
     """Positions of the α's that have a logarithm."""
     shown = np.flatnonzero(path.alphas > 0)
     if not shown.size:
-        raise ValueError(
-            f"path: nothing to draw on a logarithmic axis; its alphas are {path.alphas.tolist()}"
-        )
+        raise ValueError(f"path: nothing to draw on a logarithmic axis; its alphas are {path.alphas.tolist()}")
     return shown
 
 
@@ -250,22 +247,12 @@ def _label_ends(ax: Axes, lines: list[Any]) -> None:
     low, high = ax.get_ylim()
     ends = np.array([(float(line.get_ydata()[-1]) - low) / (high - low) for line in lines])
     places = _spread(ends, _spacing(ax))
-    leader = {"arrowstyle": "-", "color": GREY, "linewidth": 0.6, "shrinkA": 1, "shrinkB": 1}
+    leader = {"arrowstyle": "-", "linewidth": 0.5, "relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 1}
     for line, end, place in zip(lines, ends, places, strict=True):
-        name = _shorten(str(line.get_label()))
-        ax.annotate(
-            name,
-            xy=(1, end),
-            xytext=(1.05, place),
-            xycoords="axes fraction",
-            arrowprops=leader,
-            fontsize=_LABEL_SIZE,
-            color=line.get_color(),
-            va="center",
-            ha="left",
-            parse_math=False,
-            annotation_clip=False,
-        )
+        colour = line.get_color()
+        label = ax.annotate(_shorten(str(line.get_label())), (1, end), (1.05, place), xycoords="axes fraction",
+                            arrowprops={**leader, "color": colour}, annotation_clip=False)
+        label.set(color=colour, fontsize=_LABEL_SIZE, va="center", ha="left", parse_math=False)
 
 
 def _spread(ends: Float, gap: float) -> Float:

@@ -50,15 +50,22 @@ def _encode(x: Any) -> Any:
         return {"shape": list(x.shape), "data": x.data.tolist(), "indices": x.indices.tolist(),
                 "indptr": x.indptr.tolist()}
     if isinstance(x, np.ndarray):
-        return x.tolist()
+        return _strict(x).tolist() if x.dtype.kind == "f" and not np.isfinite(x).all() else x.tolist()
     if isinstance(x, tuple):
         return [_encode(v) for v in x]
     return None if isinstance(x, Path) else x
 
 
+def _strict(x: Any) -> Any:
+    """JSON has no NaN or infinity: they become the words that NumPy reads back."""
+    out = x.astype(object)
+    out[~np.isfinite(x)] = [str(v) for v in x[~np.isfinite(x)]]
+    return out
+
+
 def _write(file: str | os.PathLike[str], content: dict[str, Any]) -> None:
     with open(file, "w", encoding="utf-8") as out:
-        json.dump(content, out, indent=1)
+        json.dump(content, out, indent=1, allow_nan=False)
         out.write("\n")
 
 

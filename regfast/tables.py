@@ -67,9 +67,7 @@ def require(module: str, extra: str) -> Any:
         raise ImportError(f"{package} is not installed; pip install 'regfast[{extra}]' brings it") from err
 
 
-def read_table(
-    path: str | os.PathLike[str], target: str | None = None, *, weights: str | None = None
-) -> Table:
+def read_table(path: str | os.PathLike[str], target: str | None = None, *, weights: str | None = None) -> Table:
     """Read a table for a fit.
 
     Parameters
@@ -117,9 +115,7 @@ def read_table(
     return table
 
 
-def read_features(
-    path: str | os.PathLike[str], names: Sequence[str] | None, n_features: int
-) -> tuple[Any, list[str]]:
+def read_features(path: str | os.PathLike[str], names: Sequence[str] | None, n_features: int) -> tuple[Any, list[str]]:
     """Read the columns that a model wants, in the order in which it wants them.
 
     Parameters
@@ -170,6 +166,9 @@ def read_features(
 
 
 def _kind(file: Path) -> str:
+    """Which reader an existing file wants."""
+    if not file.is_file():
+        raise FileNotFoundError(f"{file}: {'this is a folder' if file.is_dir() else 'no such file'}")
     suffix = _suffix(file)
     for kind, suffixes in FORMATS.items():
         if suffix in suffixes:
@@ -208,13 +207,8 @@ def _positions(have: Sequence[str], want: Sequence[str], file: Path) -> list[int
     if len(where) < len(have):
         twice = {name for name, count in Counter(have).items() if count > 1}
         if clash := sorted(twice.intersection(want)):
-            raise ValueError(
-                f"{file.name}: more than one column is called {_quoted(clash)}; names must differ"
-            )
+            raise ValueError(f"{file.name}: more than one column is called {_quoted(clash)}; names must differ")
     return [where[name] for name in want]
-
-
-# ---- tables with a header
 
 
 def _read_named(file: Path, target: str | None, weights: str | None) -> Table:
@@ -271,9 +265,7 @@ def _dense(arrow: Any, positions: Sequence[int], file: Path) -> Vector:
         X[:, k] = columns[j].cast(pyarrow.float64(), safe=False).to_numpy()
     gaps = [(names[j], int(np.isnan(X[:, k]).sum())) for k, j in enumerate(positions)]
     if told := [f"{name!r} ({count} of {arrow.num_rows})" for name, count in gaps if count]:
-        raise ValueError(
-            f"{file.name}: missing values in {listed(told)}; want none: fill them in or drop them"
-        )
+        raise ValueError(f"{file.name}: missing values in {listed(told)}; want none: fill them in or drop them")
     return X
 
 
@@ -287,9 +279,6 @@ def _odd_one(column: Any) -> object:
             if value is not None:
                 return value
     return column[0].as_py() if len(column) else None
-
-
-# ---- sparse files
 
 
 def _read_svmlight(file: Path) -> tuple[Any, Vector]:
@@ -354,7 +343,5 @@ def _npz_names(file: Path, names: npt.NDArray[Any] | None, p: int) -> Names | No
     if names is None:
         return None
     if names.shape != (p,) or names.dtype.kind != "U":
-        raise ValueError(
-            f"{file.name}: feature_names is {names.dtype} of shape {names.shape}; want {p} strings"
-        )
+        raise ValueError(f"{file.name}: feature_names is {names.dtype} of shape {names.shape}; want {p} strings")
     return names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -46,7 +47,9 @@ def _stack(columns: list[NDArray[Any]], names: list[Any], n: int) -> NDArray[Any
     """Columns of different numeric types side by side, as float64; the text ones are named in the error."""
     text = []
     for name, column in zip(names, columns, strict=True):
-        if column.dtype.kind not in "biuf":
+        if column.dtype.kind in "mM":
+            text.append(name)
+        elif column.dtype.kind not in "biuf":
             try:
                 column.astype(np.float64)
             except (TypeError, ValueError):
@@ -97,10 +100,15 @@ def _check_shape(shape: tuple[int, ...]) -> None:
 def _as_dense(X: Any) -> tuple[NDArray[Any], Design]:
     if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
         raise ValueError(f"X is a masked array with {np.ma.getmaskarray(X).sum()} masked entries; fill or drop them")
-    X = np.asarray(X)
+    try:
+        X = np.asarray(X)
+    except ValueError as error:
+        raise ValueError(f"X must be 2-D, (n, p): {error}") from None
     if X.dtype.kind not in "biuf":
         if X.dtype.kind == "c":
             raise ValueError(f"X must be real; got dtype {X.dtype}. Complex data not supported")
+        if X.dtype.kind in "mM":
+            raise TypeError(f"X must be numeric; got dtype {X.dtype}: turn dates into numbers first")
         try:
             X = X.astype(np.float64)
         except (TypeError, ValueError) as error:
@@ -140,8 +148,9 @@ def _as_sparse(X: Any) -> tuple[Any, Design]:
 def _check_compressed(X: Any, minor: int) -> None:
     """The kernels follow indices without looking, so that every one is looked at here, once."""
     indptr, indices = X.indptr, X.indices
-    nnz = int(indptr[-1])
-    sound = indptr[0] == 0 and nnz <= min(len(X.data), len(indices)) and not np.any(indptr[1:] < indptr[:-1])
+    sound = len(indptr) == (X.shape[1] if X.format == "csc" else X.shape[0]) + 1
+    nnz = int(indptr[-1]) if sound else 0
+    sound = sound and indptr[0] == 0 and nnz <= min(len(X.data), len(indices)) and not np.any(indptr[1:] < indptr[:-1])
     if sound and nnz:
         sound = int(indices[:nnz].min()) >= 0 and int(indices[:nnz].max()) < minor
     if not sound:
@@ -168,8 +177,12 @@ def vector(name: str, x: Any, n: int, *, finite: bool = True) -> Float:
     """(n,) float64 copy-free where possible; a column (n, 1) or a one-column frame counts as a vector."""
     if sp.issparse(x):
         raise TypeError(f"{name} must be dense; got a sparse matrix of shape {x.shape}")
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        raise ValueError(f"{name} is a masked array with {np.ma.getmaskarray(x).sum()} masked entries; fill or drop them")
     try:
         out = np.asarray(x)
+        if out.dtype.kind in "mM":
+            raise TypeError
         out = np.ascontiguousarray(out, dtype=np.float64) if out.dtype.kind != "c" else out
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be numeric; got {_what(x)}") from None
@@ -185,6 +198,13 @@ def vector(name: str, x: Any, n: int, *, finite: bool = True) -> Float:
         bad = "NaN" if np.isnan(out).any() else "infinity"
         raise ValueError(f"Input {name} contains {bad}, first at position {int(np.flatnonzero(~np.isfinite(out))[0])}")
     return np.ascontiguousarray(out)
+
+
+def squarable(name: str, x: Float) -> None:
+    """Its squares do not overflow."""
+    largest = float(np.max(np.abs(x), initial=0.0))
+    if largest > 1e150:
+        raise ValueError(f"{name} holds values too large to square in float64, up to {largest:g}; rescale it")
 
 
 def _what(x: Any) -> str:
@@ -226,7 +246,10 @@ def limits(bounds: Any, p: int) -> tuple[Float, Float]:
         raise TypeError(f"bounds must be a pair (lower, upper) of scalars or ({p},) arrays; got {bounds!r}") from None
     pair = []
     for name, side in (("bounds[0]", lo), ("bounds[1]", hi)):
-        side = np.asarray(side, dtype=np.float64)
+        try:
+            side = np.asarray(side, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise TypeError(f"{name} must be numeric; got {side!r}") from None
         pair.append(np.broadcast_to(side, p) if side.ndim == 0 else vector(name, side, p, finite=False))
     if np.isnan(pair[0]).any() or np.isnan(pair[1]).any():
         raise ValueError("bounds must not contain NaN; use -inf and inf where a side is open")
@@ -267,6 +290,16 @@ def strengths(alphas: Any) -> Float:
     if bad.any():
         raise ValueError(f"alphas must be finite and not negative; got {a[bad][0]}")
     return np.unique(a)[::-1].copy()
+
+
+def threads(n_jobs: int | None) -> int:
+    """Number of threads: −1 is all cores."""
+    if n_jobs is None:
+        return 1
+    n_jobs = integer("n_jobs", n_jobs, -1)
+    if n_jobs == 0:
+        raise ValueError("n_jobs must be -1 or at least 1; got 0")
+    return (os.cpu_count() or 1) if n_jobs == -1 else n_jobs
 
 
 def blocks(n: int, size: int) -> Iterator[slice]:

@@ -7,10 +7,10 @@ every round lowers the objective, so the search ends. Lee, Battle, Raina & Ng (2
 from libc.math cimport INFINITY, fabs, fmax, fmin, sqrt
 from libc.stdlib cimport free, malloc
 
-from regfast._cd cimport move
 from regfast._design cimport Columns
 from regfast._factor cimport Factor, wider
 from regfast._penalty cimport Penalty
+from regfast._residual cimport move
 from regfast._state cimport ACTIVE, FREE, NO_MEMORY, OK, UNFIT, WORKING, residual_t, status_t
 from regfast._vec cimport dot, waxpy
 

@@ -7,19 +7,9 @@ from libc.math cimport fmax
 
 from regfast._design cimport Columns
 from regfast._penalty cimport Penalty
+from regfast._residual cimport correlation, move
 from regfast._state cimport residual_t
-from regfast._vec cimport dot, line_t, waxpy
-
-
-cdef void move(residual_t *q, const line_t *x, Py_ssize_t j, double d) noexcept nogil:
-    """The residual after b_j += d."""
-    waxpy(x, -d, q.w, q.r)
-    q.rsum -= d * q.mean[j]
-
-
-cdef inline double correlation(residual_t *q, const line_t *x, Py_ssize_t j) noexcept nogil:
-    """c_j = Σ_i r_i (x_ij − mean_j), r centred"""
-    return dot(x, q.r) - q.mean[j] * q.rsum
+from regfast._vec cimport line_t
 
 
 cdef double sweep(residual_t *q, Columns X, Penalty pen, double alpha, const Py_ssize_t *ids,
@@ -39,13 +29,6 @@ cdef double sweep(residual_t *q, Columns X, Penalty pen, double alpha, const Py_
     return worst
 
 
-cdef void correlate(residual_t *q, Columns X, const Py_ssize_t *ids, Py_ssize_t m, double *c) noexcept nogil:
-    """c_j for every j in `ids`."""
-    cdef Py_ssize_t k
-    for k in range(m):
-        c[ids[k]] = correlation(q, &X.line[X.slot[ids[k]]], ids[k])
-
-
 cdef void settle(residual_t *q, Columns X, const Py_ssize_t *ids, Py_ssize_t m, const double *inverse,
                  double *step) noexcept nogil:
     """Exact minimisation over the block of free columns: b_F += (X_F' W X_F)⁺ c_F, twice against rounding.
@@ -63,14 +46,3 @@ cdef void settle(residual_t *q, Columns X, const Py_ssize_t *ids, Py_ssize_t m, 
                 d += inverse[i * m + k] * step[k]
             q.b[ids[i]] += d
             move(q, &X.line[X.slot[ids[i]]], ids[i], d)
-
-
-cdef double energy(residual_t *q) noexcept nogil:
-    """Σ w (t − b0 − Xb)², read off the residual; rows of weight zero have none."""
-    cdef Py_ssize_t i
-    cdef double total = 0, r
-    for i in range(q.n):
-        if q.w[i] > 0:
-            r = q.r[i] - q.rsum * q.w[i]
-            total += r * r / q.w[i]
-    return total

@@ -10,9 +10,9 @@ from libc.stdlib cimport free, realloc
 
 import numpy as np
 
-from regfast._cd cimport energy
+from regfast._residual cimport energy
 from regfast._solve cimport Solver
-from regfast._state cimport INTERRUPTED, MAX_ITER, NO_MEMORY, OK, ROUNDING, measure_t, status_t
+from regfast._state cimport INTERRUPTED, MAX_ITER, NO_MEMORY, OK, ROUNDING, UNFIT, measure_t, status_t
 
 
 cdef class Found:
@@ -80,6 +80,9 @@ cdef class Fit(Solver):
             if status == OK and self._loose.shape[0]:
                 status = self.gather()
                 if status == OK:
+                    self.recorrelate()
+                    status = self.exact(1, 1000, &moved)
+                if status == UNFIT or status == MAX_ITER:
                     status = self.polish(1, 1e-13, 100000, &moved)
             if status == OK or status == MAX_ITER:
                 status = self.proof(1, &m)
@@ -152,7 +155,7 @@ cdef class Fit(Solver):
         cdef Found found = Found()
         cdef double alpha, explained, earlier = 0
         cdef double[:, ::1] scalars = np.empty((3, n_alphas))
-        cdef long[:, ::1] counts = np.empty((3, n_alphas), dtype=np.dtype("l"))
+        cdef long[:, ::1] counts = np.empty((3, n_alphas + 1), dtype=np.dtype("l"))
         cdef long[::1] indptr = np.zeros(n_alphas + 1, dtype=np.dtype("l"))
         for k in range(n_alphas):
             alpha = alphas[k]
@@ -178,7 +181,12 @@ cdef class Fit(Solver):
             done = k + 1
             self.n_iter += self.used
             if report is not None:
-                report(k, scalars[2, k])
+                try:
+                    report(k, scalars[2, k])
+                except KeyboardInterrupt as raised:
+                    self.error, status = raised, INTERRUPTED
+                    counts[2, k + 1] = status
+                    break
             explained = 1 - scalars[1, k] / total if total > 0 else 0
             if early_stop and k >= 4 and (explained > 0.999 or explained - earlier < 1e-5 * explained):
                 break
@@ -187,4 +195,4 @@ cdef class Fit(Solver):
         full = np.asarray(scalars)[:, :done]
         count = np.asarray(counts)
         return (data[:indptr[done]], indices[:indptr[done]], np.asarray(indptr)[:done + 1], full[0], full[1], full[2],
-                count[0, :done], count[1, :done], count[2, :min(done + 1, n_alphas) if status > ROUNDING else done])
+                count[0, :done], count[1, :done], count[2, :done + 1 if status > ROUNDING else done])

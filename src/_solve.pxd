@@ -1,57 +1,15 @@
-# Floor 4. One α: working set, exact solve or descent, certificate.
-from libc.stdint cimport int32_t
-from regfast._active cimport Active
-from regfast._design cimport Columns, Design
-from regfast._loss cimport Loss
-from regfast._penalty cimport Penalty
-from regfast._state cimport measure_t, residual_t, status_t
+# Floor 5. One α: working set, exact solve or descent, certificate.
+from regfast._state cimport measure_t, status_t
+from regfast._work cimport Workspace
 
 
-cdef class Solver:
-    cdef Design X
-    cdef Columns cols
-    cdef Active active
-    cdef bint matched                    # the active set holds exactly the coefficients that can move
-    cdef Penalty pen
-    cdef Loss loss
-    cdef residual_t q
-    cdef bint profile                    # an intercept is fitted
-    cdef bint by_kkt                     # no finite dual point: the KKT residual is the measure
-    cdef double b0
-    cdef double scale                    # the measure is relative to this
-    cdef double curvature                # √(2 P_null): makes the KKT residual a number without units
-    cdef const double[::1] _w, _mean, _h
-    cdef double[::1] _b, _r, _eta, _c, _step
-    cdef Py_ssize_t *ids                 # (size,) the working set, in the order of the columns
-    cdef Py_ssize_t *picked              # (size,) scratch: some of them
-    cdef double *old                     # (size,) scratch
-    cdef Py_ssize_t room
-    cdef signed char[::1] _inside
-    cdef const Py_ssize_t[::1] _block, _loose
-    cdef const double[:, ::1] _inverse
-    cdef const int32_t[::1] _stop
-    cdef Py_ssize_t size, used, work
-    cdef readonly long n_iter, n_passes
-    cdef readonly object error           # what a signal handler raised
+cdef class Solver(Workspace):
     cdef status_t solve(self, double alpha, double bar, double tol, long max_iter, measure_t *out) noexcept nogil
-    cdef status_t proof(self, double alpha, measure_t *out) noexcept nogil
     cdef status_t polish(self, double alpha, double aim, long max_iter, bint *moved) noexcept nogil
-    cdef void refresh(self) noexcept nogil
-    cdef void keep_active(self) noexcept nogil
-    cdef bint stopped(self) noexcept nogil
-    cdef double measured(self, measure_t m) noexcept nogil
-    cdef bint due(self, Py_ssize_t more) noexcept nogil
-    cdef status_t correlations(self) noexcept nogil
-    cdef status_t epoch(self, double alpha, const Py_ssize_t *ids, Py_ssize_t m, double *worst) noexcept nogil
-    cdef void unbind(self) noexcept nogil
-    cdef double objective(self, double alpha) noexcept nogil
-    cdef status_t gather(self) noexcept nogil
-    cdef status_t enlarge(self, double alpha, double bar, Py_ssize_t *added) noexcept nogil
     cdef status_t enter(self, double alpha, Py_ssize_t k, Py_ssize_t *ids, Py_ssize_t *refused) noexcept nogil
     cdef double excess(self, double alpha, Py_ssize_t j, double noise, double slack) noexcept nogil
     cdef status_t match(self, double alpha) noexcept nogil
     cdef status_t admit_violators(self, double alpha, Py_ssize_t *entered, Py_ssize_t *refused) noexcept nogil
-    cdef void recorrelate(self) noexcept nogil
     cdef status_t exchange(self, double alpha, Py_ssize_t j) noexcept nogil
-    cdef status_t exact(self, double alpha, bint *moved) noexcept nogil
+    cdef status_t exact(self, double alpha, long max_iter, bint *moved) noexcept nogil
     cdef status_t forget(self) noexcept nogil

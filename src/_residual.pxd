@@ -1,0 +1,33 @@
+# Floor 2. The weighted residual of a quadratic, and what it says about columns. (residual_t: _state.pxd)
+from regfast._design cimport Columns
+from regfast._state cimport residual_t
+from regfast._vec cimport dot, line_t, waxpy
+
+
+cdef inline void move(residual_t *q, const line_t *x, Py_ssize_t j, double d) noexcept nogil:
+    """The residual after b_j += d."""
+    waxpy(x, -d, q.w, q.r)
+    q.rsum -= d * q.mean[j]
+
+
+cdef inline double correlation(residual_t *q, const line_t *x, Py_ssize_t j) noexcept nogil:
+    """c_j = Σ_i r_i (x_ij − mean_j), r centred"""
+    return dot(x, q.r) - q.mean[j] * q.rsum
+
+
+cdef inline void correlate(residual_t *q, Columns X, const Py_ssize_t *ids, Py_ssize_t m, double *c) noexcept nogil:
+    """c_j for every j in `ids`."""
+    cdef Py_ssize_t k
+    for k in range(m):
+        c[ids[k]] = correlation(q, &X.line[X.slot[ids[k]]], ids[k])
+
+
+cdef inline double energy(residual_t *q) noexcept nogil:
+    """Σ w (t − b0 − Xb)², read off the residual; rows of weight zero have none."""
+    cdef Py_ssize_t i
+    cdef double total = 0, r
+    for i in range(q.n):
+        if q.w[i] > 0:
+            r = q.r[i] - q.rsum * q.w[i]
+            total += r * r / q.w[i]
+    return total
