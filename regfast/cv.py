@@ -103,7 +103,8 @@ tol, max_iter, early_stop
         eps = check.number("eps", eps, 0, 1, open_lo=True)
     n_alphas = check.integer("n_alphas", n_alphas, 1)
     named = None if alphas is None else check.strengths(alphas)
-    ratios = [check.number("l1_ratio", r, 0, 1) for r in (l1_ratio if np.ndim(l1_ratio) else [l1_ratio])]
+    tried_ratios: Any = l1_ratio if np.ndim(l1_ratio) else [l1_ratio]
+    ratios = [check.number("l1_ratio", r, 0, 1) for r in tried_ratios]
     if not ratios:
         raise ValueError("l1_ratio must be a number or a non-empty sequence of numbers; got an empty one")
     workers = check.threads(n_jobs)
@@ -128,7 +129,12 @@ tol, max_iter, early_stop
                          has_offset=settings.has_offset, keep=settings.keep)
             tell = None if report is None else (
                 lambda i, k=k: report(k * len(folds) + i, len(problems) * len(folds)))
-            paths = run_folds(problem, folds, path.alphas, settings, workers, tell)
+            try:
+                paths = run_folds(problem, folds, path.alphas, settings, workers, tell)
+            except KeyboardInterrupt as interrupt:
+                if getattr(interrupt, "partial", None) is None:
+                    interrupt.partial = path  # type: ignore[attr-defined]
+                raise
             etas = [linear_predictor(problem.data.X[test], f.coefs, f.intercepts) for f, (_, test) in
                     zip(paths, folds, strict=True)]
             scores = np.array([[score(problem.y[test] + shift[test], eta[:, a] + shift[test], problem.w[test])

@@ -167,10 +167,12 @@ def block_inverse(problem: Problem) -> Float:
     ids = problem.block
     if not ids.size:
         return np.zeros((1, 1))
-    d, V = np.linalg.eigh(gram(problem, ids))
-    keep = d > len(ids) * 16 * EPS * d[-1]
     h = np.sqrt(problem.curvature[ids])
-    return np.ascontiguousarray(((V[:, keep] / d[keep]) @ V[:, keep].T) / h[:, None] / h[None, :])
+    # singular values, not eigenvalues of the Gram: a dependence of 1e-9 is one of 1e-18 there, and would be dropped
+    d, V = np.linalg.svd(columns(problem, ids) * np.sqrt(problem.w)[:, None] / h, full_matrices=False)[1:]
+    keep = d > 16 * EPS * max(len(ids), len(problem.w)) * d[0]
+    V = V[keep] / d[keep][:, None]
+    return np.ascontiguousarray((V.T @ V) / h[:, None] / h[None, :])
 
 
 @dataclass(frozen=True)

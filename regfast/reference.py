@@ -170,7 +170,7 @@ class _Problem:
             variance = variance if variance > (1e-14 * mean) ** 2 else 0.0  # constant but for rounding
             s = math.sqrt(variance) or 1.0 if standardize else 1.0
             mean, curvature = (mean, variance) if fit_intercept else (0.0, variance + mean * mean)
-            l1, l2 = alpha * v * l1_ratio * s, alpha * v * (1.0 - l1_ratio) * s * s
+            l1, l2 = (0.0, 0.0) if v == inf else (alpha * v * l1_ratio * s, alpha * v * (1.0 - l1_ratio) * s * s)
             column = _Column(rows, values, mean, curvature, l1, l2, low, high, v == 0.0)
             self.cols.append(column if curvature and v < inf else _Column())
         start = self.residual()

@@ -37,7 +37,8 @@ def _frame(X: Any) -> tuple[Any, list[Any]] | None:
     if names and all(hasattr(kind, "fill_value") and hasattr(kind, "subtype") for kind in kinds):
         return X.sparse.to_coo(), names  # a pandas frame of sparse columns
     matrix = X.to_numpy()
-    if matrix.dtype.kind in "biuf":
+    numeric = all(getattr(kind, "is_numeric", lambda: True)() or str(kind) == "Boolean" for kind in kinds)
+    if matrix.dtype.kind in "biuf" and numeric:  # (polars turns dates into numbers without a word)
         return matrix, names
     columns = [np.asarray(X[name]) for name in names] if len(set(map(str, names))) == len(names) else list(matrix.T)
     return _stack(columns, names, len(X)), names
@@ -178,7 +179,8 @@ def vector(name: str, x: Any, n: int, *, finite: bool = True) -> Float:
     if sp.issparse(x):
         raise TypeError(f"{name} must be dense; got a sparse matrix of shape {x.shape}")
     if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
-        raise ValueError(f"{name} is a masked array with {np.ma.getmaskarray(x).sum()} masked entries; fill or drop them")
+        count = np.ma.getmaskarray(x).sum()
+        raise ValueError(f"{name} is a masked array with {count} masked entries; fill or drop them")
     try:
         out = np.asarray(x)
         if out.dtype.kind in "mM":

@@ -9,6 +9,7 @@ cdef class Columns:
     cdef line_t *line           # (count,)
     cdef int32_t *slot          # (p,) where column j stands in `line`, −1: not here
     cdef Py_ssize_t count, room, chunks
+    cdef const double *shift    # (p,) taken off dense columns as they are read; NULL: nothing
     cdef void **chunk           # the memory of extracted columns
     cdef bint reserve(self, Py_ssize_t more) noexcept nogil
     cdef void *allocate(self, size_t size) noexcept nogil
@@ -27,7 +28,8 @@ cdef class Design:
     cdef const int64_t *ptr             # sparse: where each line begins; NULL: dense
     cdef object owner                   # keeps the arrays alive
     cdef line_t stored(self, Py_ssize_t k) noexcept nogil
-    cdef void scan(self, Py_ssize_t start, Py_ssize_t stop, const double *v, double *out) noexcept nogil
+    cdef void scan(self, Py_ssize_t start, Py_ssize_t stop, const double *v, const double *shift,
+                   double *out) noexcept nogil
     cdef void means(self, Py_ssize_t start, Py_ssize_t stop, const double *w, const double *u, double *mean,
                     double *mark) noexcept nogil
     cdef void spreads(self, Py_ssize_t start, Py_ssize_t stop, const double *w, const double *mean, double *first,

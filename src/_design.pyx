@@ -9,8 +9,8 @@ from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memset
 
 from regfast._state cimport NO_MEMORY, OK, status_t
-from regfast._vec cimport (SINGLE, SPARSE, WIDE, axpy, deviate, dot, index_t, line_t, position, real_t, spread,
-                           value)
+from regfast._vec cimport (SINGLE, SPARSE, WIDE, axpy, deviate, dot, index_t, line_t, position, raxpy, real_t,
+                           spread, value)
 
 import numpy as np
 
@@ -67,6 +67,7 @@ cdef class Design:
         cdef line_t a
         cdef Py_ssize_t width = 4 if self.kind & SINGLE else 8
         a.kind = self.kind
+        a.shift = 0
         if self.ptr == NULL:
             a.x = self.x + k * self.stride
             a.at = NULL
@@ -77,8 +78,13 @@ cdef class Design:
             a.size = self.ptr[k + 1] - self.ptr[k]
         return a
 
-    cdef void scan(self, Py_ssize_t start, Py_ssize_t stop, const double *v, double *out) noexcept nogil:
-        """out = X'v, in steps start to stop of `steps`; the caller runs them in order, from 0."""
+    cdef void scan(self, Py_ssize_t start, Py_ssize_t stop, const double *v, const double *shift,
+                   double *out) noexcept nogil:
+        """out = X'v, in steps start to stop of `steps`; the caller runs them in order, from 0.
+
+        A dense X is read as if `shift` (p,), where there is one, had been taken off its rows: exact where a mean is far
+        larger than what varies about it. A sparse one is not.
+        """
 
     cdef void means(self, Py_ssize_t start, Py_ssize_t stop, const double *w, const double *u, double *mean,
                     double *mark) noexcept nogil:
@@ -95,17 +101,20 @@ cdef class Design:
 cdef class ColumnDesign(Design):
     """Lines are columns: Fortran order, CSC."""
 
-    cdef void scan(self, Py_ssize_t start, Py_ssize_t stop, const double *v, double *out) noexcept nogil:
+    cdef void scan(self, Py_ssize_t start, Py_ssize_t stop, const double *v, const double *shift,
+                   double *out) noexcept nogil:
         cdef Py_ssize_t j
         cdef line_t a
         for j in range(start, stop):
             a = self.stored(j)
+            if shift != NULL and self.ptr == NULL:
+                a.shift = shift[j]
             out[j] = dot(&a, v)
 
     cdef void means(self, Py_ssize_t start, Py_ssize_t stop, const double *w, const double *u, double *mean,
                     double *mark) noexcept nogil:
-        self.scan(start, stop, w, mean)
-        self.scan(start, stop, u, mark)
+        self.scan(start, stop, w, NULL, mean)
+        self.scan(start, stop, u, NULL, mark)
 
     cdef void spreads(self, Py_ssize_t start, Py_ssize_t stop, const double *w, const double *mean, double *first,
                       double *square, double *weight) noexcept nogil:
@@ -124,6 +133,8 @@ cdef class ColumnDesign(Design):
         for k in range(m):
             if into.slot[ids[k]] < 0:
                 into.line[into.count] = self.stored(ids[k])
+                if into.shift != NULL:
+                    into.line[into.count].shift = into.shift[ids[k]]
                 into.slot[ids[k]] = into.count
                 into.count += 1
         return OK
@@ -139,7 +150,8 @@ cdef class RowDesign(Design):
         a.size = stop - start
         return a
 
-    cdef void scan(self, Py_ssize_t start, Py_ssize_t stop, const double *v, double *out) noexcept nogil:
+    cdef void scan(self, Py_ssize_t start, Py_ssize_t stop, const double *v, const double *shift,
+                   double *out) noexcept nogil:
         cdef Py_ssize_t i, tile, end
         cdef line_t a
         if self.ptr != NULL:  # steps are rows
@@ -154,12 +166,15 @@ cdef class RowDesign(Design):
             memset(out + tile * TILE, 0, (end - tile * TILE) * sizeof(double))
             for i in range(self.n):
                 a = self.part(i, tile * TILE, end)
-                axpy(&a, v[i], out + tile * TILE)
+                if shift == NULL:
+                    axpy(&a, v[i], out + tile * TILE)
+                else:
+                    raxpy(&a, v[i], shift + tile * TILE, out + tile * TILE)
 
     cdef void means(self, Py_ssize_t start, Py_ssize_t stop, const double *w, const double *u, double *mean,
                     double *mark) noexcept nogil:
-        self.scan(start, stop, w, mean)
-        self.scan(start, stop, u, mark)
+        self.scan(start, stop, w, NULL, mean)
+        self.scan(start, stop, u, NULL, mark)
 
     cdef void spreads(self, Py_ssize_t start, Py_ssize_t stop, const double *w, const double *mean, double *first,
                       double *square, double *weight) noexcept nogil:
@@ -188,6 +203,7 @@ cdef class RowDesign(Design):
             if into.slot[ids[k]] < 0:
                 into.slot[ids[k]] = into.count
                 into.line[into.count].at = NULL
+                into.line[into.count].shift = 0 if into.shift == NULL else into.shift[ids[k]]
                 into.line[into.count].size = 0 if self.ptr != NULL else self.n
                 into.line[into.count].kind = self.kind & ~WIDE  # extracted positions are rows, and int32
                 into.count += 1

@@ -14,9 +14,9 @@ from scipy.linalg.cython_lapack cimport dpotrf
 from regfast._vec cimport regfast_axpy_f64, regfast_dot_f64
 
 cdef enum:
-    FEW = 16
+    FEW = 16  # rows that enter without BLAS
 
-cdef double PIVOT = 1e-10  # a row whose part orthogonal to the others is smaller than this depends on them
+cdef double PIVOT = 1e-13  # a row whose part orthogonal to the others is smaller than this depends on them
 
 
 cdef bint wider(void **x, Py_ssize_t keep, Py_ssize_t room) noexcept nogil:
@@ -86,9 +86,9 @@ cdef class Factor:
                 for t in range(kept):
                     self.square[t * room + kept] = gram[t * room]
             for t in range(first, kept):
-                row[t] = (self.square[t * room + kept] - regfast_dot_f64(self.square + t * room, row, t)) \
+                row[t] = (self.square[t * room + kept] - regfast_dot_f64(self.square + t * room, 0, row, t)) \
                     / self.square[t * room + t]
-            row[kept] = self.diagonal[kept] + self.shift[kept] - regfast_dot_f64(row, row, kept)
+            row[kept] = self.diagonal[kept] + self.shift[kept] - regfast_dot_f64(row, 0, row, kept)
             taken[i] = row[kept] > PIVOT * self.diagonal[kept]
             if taken[i]:
                 row[kept] = sqrt(row[kept])
@@ -111,7 +111,7 @@ cdef class Factor:
             for i in range(first, first + k):
                 row = self.square + i * self.room
                 for t in range(first):
-                    row[t] = (row[t] - regfast_dot_f64(self.square + t * self.room, row, t)) \
+                    row[t] = (row[t] - regfast_dot_f64(self.square + t * self.room, 0, row, t)) \
                         / self.square[t * self.room + t]
         elif m:
             dtrsm(b"L", b"U", b"T", b"N", &m, &n, &one, self.square, &room, self.square + first * self.room, &room)
@@ -188,7 +188,7 @@ cdef class Factor:
         """x = (L L')⁻¹ rhs"""
         cdef Py_ssize_t i
         for i in range(self.m):
-            x[i] = (rhs[i] - regfast_dot_f64(self.square + i * self.room, x, i)) / self.square[i * self.room + i]
+            x[i] = (rhs[i] - regfast_dot_f64(self.square + i * self.room, 0, x, i)) / self.square[i * self.room + i]
         self.backward(x)
 
     cdef void backward(self, double *x) noexcept nogil:
@@ -196,7 +196,7 @@ cdef class Factor:
         cdef Py_ssize_t i
         for i in range(self.m - 1, -1, -1):
             x[i] /= self.square[i * self.room + i]
-            regfast_axpy_f64(self.square + i * self.room, -x[i], x, i)
+            regfast_axpy_f64(self.square + i * self.room, 0, -x[i], x, i)
 
     cdef void dependence(self, double *a) noexcept nogil:
         """The combination of rows that a refused row is equal to: L' a = its row of the factor."""

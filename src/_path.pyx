@@ -105,7 +105,7 @@ cdef class Fit(Solver):
         cdef double c, most = 0
         for j in range(self.X.p):
             c = self._c[j]
-            if factors[j] > 0 and fabs(c) > noise * sqrt(self.q.h[j] + self.q.mean[j] * self.q.mean[j]) \
+            if factors[j] > 0 and fabs(c) > noise * sqrt(self.q.h[j] + self._mean[j] * self._mean[j]) \
                     and (self.pen.high(j) > 0 if c > 0 else self.pen.low(j) < 0) and self.q.h[j] > 0:
                 most = fmax(most, fabs(c) / (factors[j] * scale[j]))
         return most
@@ -134,7 +134,7 @@ cdef class Fit(Solver):
             raise MemoryError
         if status == INTERRUPTED:
             raise self.error or KeyboardInterrupt
-        return out.gap, out.kkt, out.scale, 0.5 * energy(&self.q), self.b0 + self.q.rsum
+        return out.gap, out.kkt, out.scale, 0.5 * energy(&self.q), self.intercept()
 
     def warm(self, const double[::1] coef):
         """Begin from these coefficients."""
@@ -174,7 +174,7 @@ cdef class Fit(Solver):
                             break
             if status == INTERRUPTED or status == NO_MEMORY:
                 break
-            scalars[0, k] = self.b0 + self.q.rsum
+            scalars[0, k] = self.intercept()
             scalars[1, k] = 0.5 * energy(&self.q)
             scalars[2, k] = self.measured(out) if self.scale > 0 else 0
             counts[0, k], counts[1, k], indptr[k + 1] = self.used, self.n_passes, found.count
@@ -188,7 +188,7 @@ cdef class Fit(Solver):
                     counts[2, k + 1] = status
                     break
             explained = 1 - scalars[1, k] / total if total > 0 else 0
-            if early_stop and k >= 4 and (explained > 0.999 or explained - earlier < 1e-5 * explained):
+            if early_stop and k >= 4 and status == OK and (explained > 0.999 or explained - earlier < 1e-5 * explained):
                 break
             earlier = explained
         data, indices = found.arrays()

@@ -27,6 +27,9 @@ cdef class Penalty:
     cdef double limit(self, double alpha, double z, Py_ssize_t j) noexcept nogil:
         """The largest s with (α pen_j)*(s z) finite"""
 
+    cdef double strict(self, double alpha, double z, Py_ssize_t j) noexcept nogil:
+        """The largest s at which s z no longer pulls b_j off zero, whatever the bounds"""
+
     cdef double ridge(self, double alpha, Py_ssize_t j) noexcept nogil:
         """The curvature of the quadratic part of α pen_j, where it has one"""
 
@@ -101,10 +104,14 @@ cdef class ElasticNet(Penalty):
         return conjugate_young(alpha * self.l1[j], alpha * self.l2[j], self.lo[j], self.hi[j], b, z)
 
     cdef double limit(self, double alpha, double z, Py_ssize_t j) noexcept nogil:
-        cdef double l1 = self.l1[j]
         if self.l2[j] > 0 or (self.hi[j] if z > 0 else -self.lo[j]) < INFINITY:
             return INFINITY
-        return INFINITY if fabs(z) <= alpha * l1 else alpha * l1 / fabs(z)
+        return self.strict(alpha, z, j)
+
+    cdef double strict(self, double alpha, double z, Py_ssize_t j) noexcept nogil:
+        if fabs(z) <= alpha * self.l1[j] or self.l2[j] > 0 or (self.hi[j] if z > 0 else -self.lo[j]) == 0:
+            return INFINITY
+        return alpha * self.l1[j] / fabs(z)
 
     cdef double ridge(self, double alpha, Py_ssize_t j) noexcept nogil:
         return alpha * self.l2[j]

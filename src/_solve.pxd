@@ -4,6 +4,7 @@ from regfast._work cimport Workspace
 
 
 cdef class Solver(Workspace):
+    cdef status_t attempt(self, double alpha, double bar, double tol, long max_iter, measure_t *out) noexcept nogil
     cdef status_t solve(self, double alpha, double bar, double tol, long max_iter, measure_t *out) noexcept nogil
     cdef status_t polish(self, double alpha, double aim, long max_iter, bint *moved) noexcept nogil
     cdef status_t enter(self, double alpha, Py_ssize_t k, Py_ssize_t *ids, Py_ssize_t *refused) noexcept nogil

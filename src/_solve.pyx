@@ -182,6 +182,15 @@ cdef class Solver(Workspace):
         return UNFIT
 
     cdef status_t solve(self, double alpha, double bar, double tol, long max_iter, measure_t *out) noexcept nogil:
+        """The solution at α, or what rounding leaves of it: never worse than the null model."""
+        cdef status_t status = self.attempt(alpha, bar, tol, max_iter, out)
+        if status != INTERRUPTED and status != NO_MEMORY and not self.objective(alpha) <= self.scale * (1 + 1e-9):
+            self.forget()
+            status = self.proof(alpha, out)
+            return ROUNDING if status == OK else status
+        return status
+
+    cdef status_t attempt(self, double alpha, double bar, double tol, long max_iter, measure_t *out) noexcept nogil:
         """Working set → descent → certificate, until the certificate holds. `bar`: see _screen.admit."""
         cdef double aim = 0.5 * tol, before
         cdef Py_ssize_t added

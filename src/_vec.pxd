@@ -25,23 +25,27 @@ cdef extern from *:
     #  define REGFAST_SIMD
     #endif
     #define REGFAST_DENSE(T, S) \\
-    REGFAST_SIMD static double regfast_dot_##S(const T *x, const double *v, Py_ssize_t n) { \\
+    REGFAST_SIMD static double regfast_dot_##S(const T *x, double m, const double *v, Py_ssize_t n) { \\
         double s[16] = {0}; \\
         Py_ssize_t i = 0; \\
         int k; \\
         for (; i + 16 <= n; i += 16) \\
-            for (k = 0; k < 16; k++) s[k] += (double)x[i + k] * v[i + k]; \\
-        for (k = 0; i < n; i++, k++) s[k] += (double)x[i] * v[i]; \\
+            for (k = 0; k < 16; k++) s[k] += ((double)x[i + k] - m) * v[i + k]; \\
+        for (k = 0; i < n; i++, k++) s[k] += ((double)x[i] - m) * v[i]; \\
         for (k = 0; k < 8; k++) s[k] += s[k + 8]; \\
         for (k = 0; k < 4; k++) s[k] += s[k + 4]; \\
         return (s[0] + s[2]) + (s[1] + s[3]); \\
     } \\
-    REGFAST_SIMD static void regfast_axpy_##S(const T *x, double a, double *restrict v, Py_ssize_t n) { \\
-        for (Py_ssize_t i = 0; i < n; i++) v[i] += a * (double)x[i]; \\
+    REGFAST_SIMD static void regfast_axpy_##S(const T *x, double m, double a, double *restrict v, Py_ssize_t n) { \\
+        for (Py_ssize_t i = 0; i < n; i++) v[i] += a * ((double)x[i] - m); \\
     } \\
-    REGFAST_SIMD static void regfast_waxpy_##S(const T *x, double a, const double *w, double *restrict v, \\
+    REGFAST_SIMD static void regfast_raxpy_##S(const T *x, const double *m, double a, double *restrict v, \\
                                                Py_ssize_t n) { \\
-        for (Py_ssize_t i = 0; i < n; i++) v[i] += a * ((double)x[i] * w[i]); \\
+        for (Py_ssize_t i = 0; i < n; i++) v[i] += a * ((double)x[i] - m[i]); \\
+    } \\
+    REGFAST_SIMD static void regfast_waxpy_##S(const T *x, double m, double a, const double *w, double *restrict v, \\
+                                               Py_ssize_t n) { \\
+        for (Py_ssize_t i = 0; i < n; i++) v[i] += a * (((double)x[i] - m) * w[i]); \\
     } \\
     REGFAST_SIMD static void regfast_spread_##S(const T *x, double m, const double *w, Py_ssize_t n, double *out) { \\
         double s[8] = {0}, t[8] = {0}; \\
@@ -61,12 +65,16 @@ cdef extern from *:
     REGFAST_DENSE(double, f64)
     REGFAST_DENSE(float, f32)
     """
-    double regfast_dot_f64(const double *x, const double *v, Py_ssize_t n) noexcept nogil
-    double regfast_dot_f32(const float *x, const double *v, Py_ssize_t n) noexcept nogil
-    void regfast_axpy_f64(const double *x, double a, double *v, Py_ssize_t n) noexcept nogil
-    void regfast_axpy_f32(const float *x, double a, double *v, Py_ssize_t n) noexcept nogil
-    void regfast_waxpy_f64(const double *x, double a, const double *w, double *v, Py_ssize_t n) noexcept nogil
-    void regfast_waxpy_f32(const float *x, double a, const double *w, double *v, Py_ssize_t n) noexcept nogil
+    double regfast_dot_f64(const double *x, double m, const double *v, Py_ssize_t n) noexcept nogil
+    double regfast_dot_f32(const float *x, double m, const double *v, Py_ssize_t n) noexcept nogil
+    void regfast_raxpy_f64(const double *x, const double *m, double a, double *v, Py_ssize_t n) noexcept nogil
+    void regfast_axpy_f64(const double *x, double m, double a, double *v, Py_ssize_t n) noexcept nogil
+    void regfast_raxpy_f32(const float *x, const double *m, double a, double *v, Py_ssize_t n) noexcept nogil
+    void regfast_axpy_f32(const float *x, double m, double a, double *v, Py_ssize_t n) noexcept nogil
+    void regfast_waxpy_f64(const double *x, double m, double a, const double *w, double *v,
+                           Py_ssize_t n) noexcept nogil
+    void regfast_waxpy_f32(const float *x, double m, double a, const double *w, double *v,
+                           Py_ssize_t n) noexcept nogil
     void regfast_spread_f64(const double *x, double m, const double *w, Py_ssize_t n, double *out) noexcept nogil
     void regfast_spread_f32(const float *x, double m, const double *w, Py_ssize_t n, double *out) noexcept nogil
     void regfast_deviate_f64(const double *x, double w, const double *m, Py_ssize_t n, double *first,
@@ -84,6 +92,7 @@ ctypedef struct line_t:
     const char *x     # values, float32 or float64
     const char *at    # positions, int32 or int64; unused when dense
     Py_ssize_t size   # stored entries
+    double shift      # taken off every entry of a dense line; 0 for a sparse one
     int kind
 
 # ---- sparse leaves: gathers do not vectorise profitably (measured), four partial sums hide the latency
@@ -119,13 +128,13 @@ cdef inline void _waxpy(const real_t *x, const index_t *at, Py_ssize_t size, dou
 # ---- the verbs: one branch on the kind per line, nothing above this file knows how X is stored
 
 cdef inline double dot(const line_t *a, const double *v) noexcept nogil:
-    """Σ_k x_k v[at_k]"""
+    """Σ_k (x_k − shift) v[at_k]"""
     if a.kind == DOUBLE:
-        return regfast_dot_f64(<const double *> a.x, v, a.size)
+        return regfast_dot_f64(<const double *> a.x, a.shift, v, a.size)
     if a.kind == SPARSE:
         return _dot(<const double *> a.x, <const int32_t *> a.at, a.size, v)
     if a.kind == SINGLE:
-        return regfast_dot_f32(<const float *> a.x, v, a.size)
+        return regfast_dot_f32(<const float *> a.x, a.shift, v, a.size)
     if a.kind == SPARSE | SINGLE:
         return _dot(<const float *> a.x, <const int32_t *> a.at, a.size, v)
     if a.kind == SPARSE | WIDE:
@@ -134,13 +143,13 @@ cdef inline double dot(const line_t *a, const double *v) noexcept nogil:
 
 
 cdef inline void axpy(const line_t *a, double s, double *v) noexcept nogil:
-    """v[at_k] += s x_k"""
+    """v[at_k] += s (x_k − shift)"""
     if a.kind == DOUBLE:
-        regfast_axpy_f64(<const double *> a.x, s, v, a.size)
+        regfast_axpy_f64(<const double *> a.x, a.shift, s, v, a.size)
     elif a.kind == SPARSE:
         _axpy(<const double *> a.x, <const int32_t *> a.at, a.size, s, v)
     elif a.kind == SINGLE:
-        regfast_axpy_f32(<const float *> a.x, s, v, a.size)
+        regfast_axpy_f32(<const float *> a.x, a.shift, s, v, a.size)
     elif a.kind == SPARSE | SINGLE:
         _axpy(<const float *> a.x, <const int32_t *> a.at, a.size, s, v)
     elif a.kind == SPARSE | WIDE:
@@ -149,14 +158,22 @@ cdef inline void axpy(const line_t *a, double s, double *v) noexcept nogil:
         _axpy(<const float *> a.x, <const int64_t *> a.at, a.size, s, v)
 
 
-cdef inline void waxpy(const line_t *a, double s, const double *w, double *v) noexcept nogil:
-    """v[at_k] += s w[at_k] x_k"""
+cdef inline void raxpy(const line_t *a, double s, const double *m, double *v) noexcept nogil:
+    """v_k += s (x_k − m_k), for a dense row and a shift per column"""
     if a.kind == DOUBLE:
-        regfast_waxpy_f64(<const double *> a.x, s, w, v, a.size)
+        regfast_raxpy_f64(<const double *> a.x, m, s, v, a.size)
+    else:
+        regfast_raxpy_f32(<const float *> a.x, m, s, v, a.size)
+
+
+cdef inline void waxpy(const line_t *a, double s, const double *w, double *v) noexcept nogil:
+    """v[at_k] += s w[at_k] (x_k − shift)"""
+    if a.kind == DOUBLE:
+        regfast_waxpy_f64(<const double *> a.x, a.shift, s, w, v, a.size)
     elif a.kind == SPARSE:
         _waxpy(<const double *> a.x, <const int32_t *> a.at, a.size, s, w, v)
     elif a.kind == SINGLE:
-        regfast_waxpy_f32(<const float *> a.x, s, w, v, a.size)
+        regfast_waxpy_f32(<const float *> a.x, a.shift, s, w, v, a.size)
     elif a.kind == SPARSE | SINGLE:
         _waxpy(<const float *> a.x, <const int32_t *> a.at, a.size, s, w, v)
     elif a.kind == SPARSE | WIDE:

@@ -21,6 +21,7 @@ cdef class Workspace:
     cdef double scale                    # the measure is relative to this
     cdef double curvature                # √(2 P_null): makes the KKT residual a number without units
     cdef const double[::1] _w, _mean, _h
+    cdef double[::1] _zero               # (p,) what is left of the means of a dense X
     cdef double[::1] _b, _r, _eta, _c, _step
     cdef Py_ssize_t *ids                 # (size,) the working set, in the order of the columns
     cdef Py_ssize_t *picked              # (size,) scratch: some of them
@@ -37,6 +38,7 @@ cdef class Workspace:
     cdef void refresh(self) noexcept nogil
     cdef void keep_active(self) noexcept nogil
     cdef bint stopped(self) noexcept nogil
+    cdef double intercept(self) noexcept nogil
     cdef double measured(self, measure_t m) noexcept nogil
     cdef bint due(self, Py_ssize_t more) noexcept nogil
     cdef status_t correlations(self) noexcept nogil

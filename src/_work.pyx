@@ -39,12 +39,16 @@ cdef class Workspace:
         self._w, self._mean, self._h = w, mean, h
         self._block, self._inverse, self._loose, self._stop = block, inverse, loose, stop
         self.cols = Columns(X.p)
+        if intercept and X.ptr == NULL and X.p:  # a dense X is centred as it is read, a sparse one by the scalar rsum
+            self.cols.shift = &mean[0]
+            self._zero = np.zeros(p)
         self.active = Active()
         self._b, self._c = np.zeros(p), np.zeros(p)
         self._r, self._eta, self._step = np.zeros(X.n), np.zeros(X.n), np.empty(max(block.shape[0], 1))
         self._inside = np.zeros(p, dtype=np.int8)
         self.q.n, self.q.rsum = X.n, 0
-        self.q.w, self.q.mean, self.q.h = &w[0], &mean[0], &h[0]
+        self.q.w, self.q.h = &w[0], &h[0]
+        self.q.mean = &mean[0] if self.cols.shift == NULL else &self._zero[0]
         self.q.b, self.q.r = &self._b[0], &self._r[0]
 
     def __dealloc__(self):
@@ -81,7 +85,7 @@ cdef class Workspace:
         cdef Py_ssize_t slice = max(1, SLICE // each)
         while start < self.X.steps:
             stop = min(start + slice, self.X.steps)
-            self.X.scan(start, stop, self.q.r, &self._c[0])
+            self.X.scan(start, stop, self.q.r, self.cols.shift, &self._c[0])
             if self.due((stop - start) * each):
                 return INTERRUPTED
             start = stop
@@ -127,6 +131,16 @@ cdef class Workspace:
             self.q.r[i] -= self.q.rsum * self.q.w[i]
         self.b0 += self.q.rsum
         self.q.rsum = 0
+
+    cdef double intercept(self) noexcept nogil:
+        """The intercept on the scale of the data."""
+        cdef Py_ssize_t j
+        cdef double b0 = self.b0 + self.q.rsum
+        if self.cols.shift != NULL:
+            for j in range(self.X.p):
+                if self.q.b[j] != 0:
+                    b0 -= self.q.b[j] * self.cols.shift[j]
+        return b0
 
     cdef double measured(self, measure_t m) noexcept nogil:
         if self.by_kkt:
