@@ -68,10 +68,9 @@ class Problem:
 
     def fit(self, stop: NDArray[np.int32] | None = None, by_kkt: bool = False) -> Fit:
         """A workspace for this problem; `stop[0] != 0` interrupts it."""
-        inverse = block_inverse(self)
         return Fit(self.data.design, ElasticNet(self.l1, self.l2, self.penalties.lo, self.penalties.hi),
                    Gaussian(self.y, self.w), self.w, _never_empty(self.mean), _never_empty(self.curvature),
-                   self.intercept, self.block, inverse, self.loose, by_kkt or bool(self.loose.size),
+                   self.intercept, self.block, block_root(self), self.loose, by_kkt or bool(self.loose.size),
                    np.zeros(1, dtype=np.int32) if stop is None else stop)
 
 
@@ -162,8 +161,8 @@ def gram(problem: Problem, ids: NDArray[Any]) -> Float:
     return np.asarray(A.T @ A)
 
 
-def block_inverse(problem: Problem) -> Float:
-    """Pseudo-inverse of the free columns' Gram: minimum norm (on standardised columns) where they are collinear."""
+def block_root(problem: Problem) -> Float:
+    """(rank, k) R with R'R the pseudo-inverse of the free columns' Gram: minimum norm on standardised columns."""
     ids = problem.block
     if not ids.size:
         return np.zeros((1, 1))
@@ -171,8 +170,7 @@ def block_inverse(problem: Problem) -> Float:
     # singular values, not eigenvalues of the Gram: a dependence of 1e-9 is one of 1e-18 there, and would be dropped
     d, V = np.linalg.svd(columns(problem, ids) * np.sqrt(problem.w)[:, None] / h, full_matrices=False)[1:]
     keep = d > 16 * EPS * max(len(ids), len(problem.w)) * d[0]
-    V = V[keep] / d[keep][:, None]
-    return np.ascontiguousarray((V.T @ V) / h[:, None] / h[None, :])
+    return np.ascontiguousarray(V[keep] / d[keep][:, None] / h)
 
 
 @dataclass(frozen=True)

@@ -5,5 +5,5 @@ from regfast._state cimport residual_t
 
 cdef double sweep(residual_t *q, Columns X, Penalty pen, double alpha, const Py_ssize_t *ids,
                   Py_ssize_t m) noexcept nogil
-cdef void settle(residual_t *q, Columns X, const Py_ssize_t *ids, Py_ssize_t m, const double *inverse,
-                 double *step) noexcept nogil
+cdef void settle(residual_t *q, Columns X, const Py_ssize_t *ids, Py_ssize_t m, const double *root,
+                 Py_ssize_t rank, double *step) noexcept nogil

@@ -29,20 +29,26 @@ cdef double sweep(residual_t *q, Columns X, Penalty pen, double alpha, const Py_
     return worst
 
 
-cdef void settle(residual_t *q, Columns X, const Py_ssize_t *ids, Py_ssize_t m, const double *inverse,
+cdef void settle(residual_t *q, Columns X, const Py_ssize_t *ids, Py_ssize_t m, const double *root, Py_ssize_t rank,
                  double *step) noexcept nogil:
-    """Exact minimisation over the block of free columns: b_F += (X_F' W X_F)⁺ c_F, twice against rounding.
+    """Exact minimisation over the block of free columns: b_F += root' root c_F, twice against rounding.
 
-    `inverse` is that (m, m) pseudo-inverse, `step` is scratch of m. Leaves r orthogonal to the block.
+    root (rank, m), root' root = (X_F' W X_F)⁺, is applied as two factors: the product itself would drown the strong
+    directions in the rounding of the weak ones. `step` is scratch of m + rank. Leaves r orthogonal to the block.
     """
     cdef Py_ssize_t i, k
     cdef double d
+    cdef double *inner = step + m
     for _ in range(2):
         for k in range(m):
             step[k] = correlation(q, &X.line[X.slot[ids[k]]], ids[k])
-        for i in range(m):
-            d = 0
+        for i in range(rank):
+            inner[i] = 0
             for k in range(m):
-                d += inverse[i * m + k] * step[k]
-            q.b[ids[i]] += d
-            move(q, &X.line[X.slot[ids[i]]], ids[i], d)
+                inner[i] += root[i * m + k] * step[k]
+        for k in range(m):
+            d = 0
+            for i in range(rank):
+                d += root[i * m + k] * inner[i]
+            q.b[ids[k]] += d
+            move(q, &X.line[X.slot[ids[k]]], ids[k], d)

@@ -29,7 +29,7 @@ cdef class Workspace:
     cdef Py_ssize_t room
     cdef signed char[::1] _inside
     cdef const Py_ssize_t[::1] _block, _loose
-    cdef const double[:, ::1] _inverse
+    cdef const double[:, ::1] _root
     cdef const int32_t[::1] _stop
     cdef Py_ssize_t size, used, work
     cdef readonly long n_iter, n_passes

@@ -31,20 +31,20 @@ cdef class Workspace:
     """One problem and what solving it needs; X is shared, everything else here belongs to the call."""
 
     def __init__(self, Design X, Penalty pen, Loss loss, const double[::1] w, const double[::1] mean,
-                 const double[::1] h, bint intercept, const Py_ssize_t[::1] block, const double[:, ::1] inverse,
+                 const double[::1] h, bint intercept, const Py_ssize_t[::1] block, const double[:, ::1] root,
                  const Py_ssize_t[::1] loose, bint by_kkt, const int32_t[::1] stop):
-        """`block`: free columns, solved exactly by `inverse`; `loose`: free columns with bounds, left to descent."""
+        """`block`: free columns, solved by `root` (_cd.settle); `loose`: free columns with bounds, left to descent."""
         cdef Py_ssize_t p = max(X.p, 1)
         self.X, self.pen, self.loss, self.profile, self.by_kkt = X, pen, loss, intercept, by_kkt
         self._w, self._mean, self._h = w, mean, h
-        self._block, self._inverse, self._loose, self._stop = block, inverse, loose, stop
+        self._block, self._root, self._loose, self._stop = block, root, loose, stop
         self.cols = Columns(X.p)
         if intercept and X.ptr == NULL and X.p:  # a dense X is centred as it is read, a sparse one by the scalar rsum
             self.cols.shift = &mean[0]
             self._zero = np.zeros(p)
         self.active = Active()
         self._b, self._c = np.zeros(p), np.zeros(p)
-        self._r, self._eta, self._step = np.zeros(X.n), np.zeros(X.n), np.empty(max(block.shape[0], 1))
+        self._r, self._eta, self._step = np.zeros(X.n), np.zeros(X.n), np.empty(2 * max(block.shape[0], 1))
         self._inside = np.zeros(p, dtype=np.int8)
         self.q.n, self.q.rsum = X.n, 0
         self.q.w, self.q.h = &w[0], &h[0]
@@ -112,7 +112,8 @@ cdef class Workspace:
     cdef void unbind(self) noexcept nogil:
         """Exact step on the block of free columns."""
         if self._block.shape[0]:
-            settle(&self.q, self.cols, &self._block[0], self._block.shape[0], &self._inverse[0, 0], &self._step[0])
+            settle(&self.q, self.cols, &self._block[0], self._block.shape[0], &self._root[0, 0],
+                   self._root.shape[0], &self._step[0])
 
     cdef void refresh(self) noexcept nogil:
         """Residual, intercept and linear predictor anew from the coefficients: no drift survives it."""

@@ -109,7 +109,9 @@ def test_collinear_free_columns(case: str, storage: Any, l1_ratio: float) -> Non
     check_path(path, A, Y, **options)
     assert (path.status == "converged").all()
     residual = Y[:, None] - path.predict(A)
-    assert abs(free.T @ (residual - residual.mean(axis=0))).max() <= 1e-7  # free columns explain what they can
+    # free columns explain what they can, to the rounding of the predictions: those of "nearly" have terms of 1e8
+    rounding = 4 * np.finfo(float).eps * (abs(free).T @ (abs(A) @ abs(path.coefs.toarray()))).max()
+    assert abs(free.T @ (residual - residual.mean(axis=0))).max() <= 1e-7 + rounding
     assert abs(path.coefs.toarray()).max() < 1e3 if case != "nearly" else True  # minimum norm: nothing explodes
 
 
