@@ -101,7 +101,8 @@ def test_collinear_free_columns(case: str, storage: Any, l1_ratio: float) -> Non
     A = np.column_stack([X, free])
     v = np.array([1.0] * 20 + [0.0] * free.shape[1])
     options = {"penalty_factors": v, "l1_ratio": l1_ratio}
-    path = fit_path(storage(A), Y, alphas=ALPHAS, tol=1e-9, **options)
+    # coefficients of 1e8 leave a residual of 1e-8: "nearly" cannot be asked for more than the default
+    path = fit_path(storage(A), Y, alphas=ALPHAS, tol=1e-7 if case == "nearly" else 1e-9, **options)
     if case == "more than rows":
         assert path.path_status == "constant" or path.deviance_ratio[-1] > 1 - 1e-12  # the null model interpolates
         assert np.isfinite(path.coefs.data).all()
