@@ -49,12 +49,17 @@ class Problem:
     mean: Float  # (p,) weighted means; 0 without intercept
     var: Float  # (p,) Σ w (x − its mean)²
     curvature: Float  # (p,) Σ w (x − mean)²; the same array with an intercept
-    scale: Float  # (p,) s_j of the objective
+    standardize: bool
     l1: Float  # (p,) weight of |b_j|; inf: excluded, dead, twin, or free in the block
     l2: Float  # (p,)
     block: NDArray[np.intp]  # free columns without bounds: solved exactly
     loose: NDArray[np.intp]  # free columns with bounds, or too many for the block
     twin_of: NDArray[Any]  # (p,) int the first column that is equal to this one
+
+    @property
+    def scale(self) -> Float:
+        """(p,) s_j of the objective; made when asked for, X may have millions of columns."""
+        return scales(self.var, self.standardize)
 
     @property
     def sd(self) -> Float:
@@ -78,6 +83,15 @@ def _never_empty(x: Float) -> Float:
     return x if x.size else np.zeros(1)
 
 
+def scales(var: Float, standardize: bool) -> Float:
+    """(p,) standard deviations, 1 for a constant column; or ones."""
+    if not standardize:
+        return np.broadcast_to(np.float64(1), var.shape)
+    out = np.sqrt(var)
+    out[out == 0] = 1
+    return out
+
+
 def build(data: Data, y: Float, w: Float, *, intercept: bool, standardize: bool, penalties: Penalties) -> Problem:
     """Moments in one or two passes over X, then the weights of the penalty.
 
@@ -94,10 +108,7 @@ def build(data: Data, y: Float, w: Float, *, intercept: bool, standardize: bool,
     del mark
     var[var <= (8 * EPS) ** 2 * (var + mean * mean)] = 0
     dead = var == 0 if intercept else var + mean * mean == 0
-    scale = np.broadcast_to(np.float64(1), p)
-    if standardize:
-        scale = np.sqrt(var)
-        scale[scale == 0] = 1
+    scale = scales(var, standardize)
     v = penalties.factors
     open_ended = np.isinf(penalties.lo) & np.isinf(penalties.hi)
     free = np.flatnonzero((v == 0) & ~dead)
@@ -105,14 +116,15 @@ def build(data: Data, y: Float, w: Float, *, intercept: bool, standardize: bool,
     if block.size > BLOCK_LIMIT:
         block = block[:0]
     with np.errstate(invalid="ignore"):  # inf · 0 where l1_ratio is 0 or 1
-        l1 = np.where(np.isinf(v) | dead, np.inf, v * scale * penalties.l1_ratio)
+        l1 = v * scale * penalties.l1_ratio
         l2: Float = np.broadcast_to(np.float64(0), p)
         if penalties.l1_ratio < 1:
             l2 = np.where(np.isinf(v) | dead, 0.0, v * scale * scale * (1 - penalties.l1_ratio))
+    l1[np.isinf(v) | dead] = np.inf
     l1[superfluous(twin_of, l1, l2, penalties)] = np.inf
     l1[block] = np.inf
     return Problem(data, y, w, intercept, penalties, mean if intercept else np.zeros(p),
-                   var, var if intercept else var + mean * mean, scale, l1, l2, block.astype(np.intp),
+                   var, var if intercept else var + mean * mean, standardize, l1, l2, block.astype(np.intp),
                    np.setdiff1d(free, block).astype(np.intp), twin_of)
 
 

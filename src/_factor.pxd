@@ -13,6 +13,7 @@ cdef class Factor:
     cdef double *row(self, Py_ssize_t i) noexcept nogil
     cdef Py_ssize_t append(self, Py_ssize_t k, signed char *taken) noexcept nogil
     cdef void lower(self, Py_ssize_t i, Py_ssize_t start, Py_ssize_t stop) noexcept nogil
+    cdef void substitute(self, Py_ssize_t i, Py_ssize_t start, Py_ssize_t stop) noexcept nogil
     cdef void forward(self, Py_ssize_t first, Py_ssize_t k) noexcept nogil
     cdef bint refactor(self, Py_ssize_t start) noexcept nogil
     cdef bint drop(self, const signed char *gone) noexcept nogil

@@ -14,7 +14,7 @@ from scipy.linalg.cython_lapack cimport dpotrf
 from regfast._vec cimport regfast_axpy_f64, regfast_dot_f64
 
 cdef enum:
-    FEW = 16  # rows that enter without BLAS
+    SMALL = 268435456  # multiply-adds (under 0.1 s) below which our own loops spare the buffers that BLAS takes
 
 cdef double PIVOT = 1e-13  # a row whose part orthogonal to the others is smaller than this depends on them
 
@@ -40,8 +40,8 @@ cdef class Factor:
         free(self.sine)
 
     cdef bint reserve(self, Py_ssize_t more) noexcept nogil:
-        """Room for `more` rows, by a quarter more at a time, in place: the square is never held twice."""
-        cdef Py_ssize_t i, room = max(self.room + self.room // 4, self.m + more, 32)
+        """Room for `more` rows, by a sixteenth more at a time, in place: the square is never held twice."""
+        cdef Py_ssize_t i, room = max(self.room + self.room // 16, self.m + more, 32)
         cdef double *square
         if self.m + more <= self.room:
             return True
@@ -86,8 +86,8 @@ cdef class Factor:
                 for t in range(kept):
                     self.square[t * room + kept] = gram[t * room]
             for t in range(first, kept):
-                row[t] = (self.square[t * room + kept] - regfast_dot_f64(self.square + t * room, 0, row, t)) \
-                    / self.square[t * room + t]
+                row[t] = self.square[t * room + kept]
+            self.substitute(self.m, first, kept)
             row[kept] = self.diagonal[kept] + self.shift[kept] - regfast_dot_f64(row, 0, row, kept)
             taken[i] = row[kept] > PIVOT * self.diagonal[kept]
             if taken[i]:
@@ -103,18 +103,22 @@ cdef class Factor:
 
     cdef void forward(self, Py_ssize_t first, Py_ssize_t k) noexcept nogil:
         """The first columns of rows first to first + k of the factor, from the Gram (in place) and the rows above."""
-        cdef Py_ssize_t i, t
+        cdef Py_ssize_t i
         cdef int m = <int> first, n = <int> k, room = <int> self.room
         cdef double one = 1
-        cdef double *row
-        if k <= FEW:  # not worth the buffers that BLAS would take
+        if k * first * first < SMALL:
             for i in range(first, first + k):
-                row = self.square + i * self.room
-                for t in range(first):
-                    row[t] = (row[t] - regfast_dot_f64(self.square + t * self.room, 0, row, t)) \
-                        / self.square[t * self.room + t]
-        elif m:
+                self.substitute(i, 0, first)
+        else:
             dtrsm(b"L", b"U", b"T", b"N", &m, &n, &one, self.square, &room, self.square + first * self.room, &room)
+
+    cdef void substitute(self, Py_ssize_t i, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
+        """Entries start to stop of row i of the factor, in place of the Gram's."""
+        cdef Py_ssize_t t
+        cdef double *row = self.square + i * self.room
+        for t in range(start, stop):
+            row[t] = (row[t] - regfast_dot_f64(self.square + t * self.room, 0, row, t)) \
+                / self.square[t * self.room + t]
 
     cdef bint refactor(self, Py_ssize_t start) noexcept nogil:
         """Rows from `start` on of the factor, anew from the Gram; False where it is not positive definite."""
@@ -122,17 +126,27 @@ cdef class Factor:
         cdef int k = <int> (self.m - start), m = <int> start, room = <int> self.room, info = 0
         cdef double one = 1, minus = -1
         cdef double *corner = self.square + start * self.room + start
+        cdef double *row
         if k == 0:
             return True
         for i in range(start, self.m):
             self.lower(i, 0, i)
             self.square[i * self.room + i] = self.diagonal[i] + self.shift[i]
+        if start == 0:
+            self.dropped = 0
+        if self.m * self.m * k < SMALL:
+            for i in range(start, self.m):
+                row = self.square + i * self.room
+                self.substitute(i, 0, i)
+                row[i] -= regfast_dot_f64(row, 0, row, i)
+                if not row[i] > 0:
+                    return False
+                row[i] = sqrt(row[i])
+            return True
         if m:
             self.forward(start, k)
             dsyrk(b"U", b"T", &k, &m, &minus, self.square + start * self.room, &room, &one, corner, &room)
         dpotrf(b"U", &k, corner, &room, &info)
-        if start == 0:
-            self.dropped = 0
         return info == 0
 
     cdef bint drop(self, const signed char *gone) noexcept nogil:

@@ -97,12 +97,17 @@ cdef class Solver(Workspace):
         return status
 
     cdef status_t admit_violators(self, double alpha, Py_ssize_t *entered, Py_ssize_t *refused) noexcept nogil:
-        """Working columns that break their optimality condition become active; the worst dependent one is `refused`."""
-        cdef Py_ssize_t k, j, m = 0, count
+        """Working columns that break their optimality condition become active; the worst dependent one is `refused`.
+
+        A few at a time: once these are solved for, many of the others no longer want to (and the factor stays small).
+        """
+        cdef Py_ssize_t k, j, m = 0, count, most = max(16, self.active.m // 32)
         cdef status_t status
         cdef double over, worst = 0, noise = 4e-15 * sqrt(energy(&self.q))
         for k in range(self.size):
             j = self.ids[k]
+            if m == most:
+                break
             if self._inside[j] < ACTIVE and self.excess(alpha, j, noise, 1) > 0:
                 self.picked[m] = j
                 m += 1
