@@ -12,7 +12,7 @@ from regfast._work cimport Workspace
 
 cdef enum:
     BLOCK = 10        # epochs between two looks at the gap of the working set
-    MOST = 6000       # active columns that the exact solve may hold: its triangles take 16 bytes per pair
+    MOST = 6000       # active columns that the exact solve may hold: its square takes 8 bytes per pair
     BATCH = 128       # columns that enter the active set between two looks for Ctrl-C
     REFINE = 3        # exact solves from a fresh residual before descent by coordinates takes over
 
