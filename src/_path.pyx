@@ -12,7 +12,8 @@ import numpy as np
 
 from regfast._residual cimport energy
 from regfast._solve cimport Solver
-from regfast._state cimport INTERRUPTED, MAX_ITER, NO_MEMORY, OK, ROUNDING, UNFIT, measure_t, status_t
+from regfast._state cimport (INTERRUPTED, MAX_ITER, NO_MEMORY, OK, OUTSIDE, ROUNDING, UNFIT, WORKING,
+                             measure_t, status_t)
 
 
 cdef class Found:
@@ -139,6 +140,24 @@ cdef class Fit(Solver):
     def warm(self, const double[::1] coef):
         """Begin from these coefficients."""
         self.at(coef, 1)
+
+    def descend(self, double alpha, long epochs):
+        """Plain coordinate descent over every column, `epochs` sweeps: what benchmarks/ measures. Returns a status."""
+        cdef Py_ssize_t j
+        cdef double worst
+        cdef status_t status
+        with nogil:
+            self.matched = False
+            self.active.clear()
+            self.keep_active()
+            for j in range(self.X.p):
+                if self._inside[j] == OUTSIDE:
+                    self._inside[j] = WORKING
+            status = self.gather()
+            for _ in range(epochs):
+                if status == OK:
+                    status = self.epoch(alpha, self.ids, self.size, &worst)
+        return status
 
     def run(self, const double[::1] alphas, double before, double tol, long max_iter, bint early_stop, double total,
             report):

@@ -81,11 +81,6 @@ class Leaves(Fitted):
 class Descent(Fitted):
     """Coordinate descent, every coefficient moving."""
 
-    def setup(self, storage: str, dtype: str) -> None:
-        super().setup(storage, dtype)
-        if not hasattr(self.fit, "descend"):
-            raise NotImplementedError("this version has no descent that can be called alone")
-
     def track_sweep(self, storage: str, dtype: str) -> float:
         """One coordinate update: dot, prox, weighted axpy."""
         return least(lambda: self.fit.descend(1e-3 * self.alpha, 1), before=lambda: self.fit.warm(self.coef)) / self.p
