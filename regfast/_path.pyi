@@ -12,7 +12,10 @@ Float = NDArray[float64]
 
 class Fit:
     n_iter: int
-    n_passes: int
+    reads: float
+    checked: float
+    @property
+    def n_passes(self) -> float: ...
     error: BaseException | None
     def __init__(self, X: Design, pen: Penalty, loss: Loss, w: Float, mean: Float, h: Float, intercept: bool,
                  block: NDArray[intp], root: Float, loose: NDArray[intp], by_kkt: bool,
@@ -24,5 +27,5 @@ class Fit:
     def at(self, coef: Float, alpha: float) -> tuple[float, float, float, float, float]: ...
     def descend(self, alpha: float, epochs: int) -> int: ...
     def warm(self, coef: Float) -> None: ...
-    def run(self, alphas: Float, before: float, tol: float, max_iter: int, early_stop: bool, total: float,
+    def run(self, alphas: Float, tol: float, max_iter: int, early_stop: bool, total: float,
             report: Callable[[int, float], Any] | None) -> tuple[NDArray[Any], ...]: ...

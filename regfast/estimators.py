@@ -167,17 +167,15 @@ class ElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """(coef, intercept, gap, epochs, relative gap, status) of one target."""
         fit = problem.fit()
         null = start(problem, fit)
-        before = null.alpha_max
         if self.alpha == 0:
             last = least_squares(problem, fit)
             return last.coef, last.intercept, np.nan, last.n_iter, last.kkt, last.status
         if warm is not None:
             feasible = np.maximum(warm, 0.0) if self.positive else warm
             fit.warm(np.where(np.isinf(problem.l1), 0.0, feasible))
-            before = float(self.alpha)
         with single_threaded():
             _, _, _, b0, _, gaps, epochs, _, codes = fit.run(
-                np.array([float(self.alpha)]), before, float(self.tol), self.max_iter or 1000, False, null.total, None)
+                np.array([float(self.alpha)]), float(self.tol), self.max_iter or 1000, False, null.total, None)
         if len(codes) > len(b0):
             raise MemoryError if codes[-1] == NO_MEMORY else fit.error or KeyboardInterrupt
         assert codes[0] in (OK, MAX_ITER, MAX_ITER + 1)
@@ -282,15 +280,13 @@ def enet_path(X: Any, y: Any, *, l1_ratio: float = 0.5, eps: float = 1e-3, n_alp
     if alphas is None or isinstance(alphas, str):
         alphas = 100
     a = _descending(alphas, problem, null, eps)
-    before = null.alpha_max
     if coef_init is not None:
         fit.warm(np.where(np.isinf(problem.l1), 0.0, check.vector("coef_init", coef_init, p)))
-        before = a[0]
     unique = np.unique(a)[::-1].copy()
     tol, max_iter = check.number("tol", tol, 0, 1), check.integer("max_iter", max_iter, 1)
     with single_threaded():
         values, indices, indptr, _, _, gaps, epochs, _, codes = fit.run(
-            unique, before, tol, max_iter, False, null.total, None)
+            unique, tol, max_iter, False, null.total, None)
     if len(codes) > len(gaps):
         raise MemoryError if codes[-1] == NO_MEMORY else fit.error or KeyboardInterrupt
     warn_not_converged(unique, gaps, [STATUS[code] for code in codes], "duality gap", tol)

@@ -183,7 +183,7 @@ def solve(problem: Problem, alphas: Float | None, *, n_alphas: int = 100, eps: f
     may_stop = early_stop and alphas is None and not binding(problem)
     with single_threaded():
         data, indices, indptr, b0, values, gaps, epochs, passes, codes = fit.run(
-            positive, null.alpha_max, tol, max_iter, may_stop, null.total, tell)
+            positive, tol, max_iter, may_stop, null.total, tell)
     words = [STATUS[code] for code in codes[:len(b0)]]
     cut = len(codes) > len(b0)
     coefs = sp.csc_array((data, indices, indptr.astype(np.int32)), shape=(problem.data.design.p, len(b0)))
@@ -206,7 +206,7 @@ def solve(problem: Problem, alphas: Float | None, *, n_alphas: int = 100, eps: f
         deviance_ratio=1 - values / null.total if null.total > 0 else np.zeros(len(b0)),
         n_nonzero=np.diff(coefs.indptr).astype(np.int64), gaps=np.asarray(gaps),
         gap_kind="kkt residual" if wants_zero else problem.gap_kind,
-        n_iter=epochs.astype(np.int64), n_passes=passes.astype(np.int64), status=np.array(words, dtype=np.str_),
+        n_iter=epochs.astype(np.int64), n_passes=passes, status=np.array(words, dtype=np.str_),
         path_status=path_status, feature_names_in_=problem.data.names, classes_=None,
         l1_ratio=problem.penalties.l1_ratio, tol=tol, fit_intercept=problem.intercept, standardize=standardize,
         family="gaussian", scales=problem.sd, alpha_max=null.alpha_max, n_samples=int(np.count_nonzero(problem.w)),

@@ -44,8 +44,8 @@ class Path:
         of the optimality conditions, as a correlation.
     n_iter : (n_alphas,) int64
         Epochs of coordinate descent.
-    n_passes : (n_alphas,) int64
-        Full passes over X, counted from the beginning of the path.
+    n_passes : (n_alphas,) float64
+        Entries of X read since the beginning of the path, whatever for, in units of all that X stores.
     status : (n_alphas,) str
         "converged", "max_iter", "rounding" (float64 ends above `tol`), or "not_unique" (α = 0).
     path_status : str
@@ -76,7 +76,7 @@ class Path:
     gaps: Float
     gap_kind: str
     n_iter: NDArray[np.int64]
-    n_passes: NDArray[np.int64]
+    n_passes: Float
     status: NDArray[np.str_]
     path_status: str
     feature_names_in_: Names | None

@@ -78,9 +78,9 @@ def _unpack_path(d: dict[str, Any]) -> Path:
     d = dict(d)
     d["coefs"] = sp.csc_array((np.array(c["data"], dtype="f8"), np.array(c["indices"], dtype="i4"),
                                np.array(c["indptr"], dtype="i4")), shape=tuple(c["shape"]))
-    for name in ("alphas", "intercepts", "deviance_ratio", "gaps", "scales", "penalty_factors"):
+    for name in ("alphas", "intercepts", "deviance_ratio", "gaps", "n_passes", "scales", "penalty_factors"):
         d[name] = _array(d[name], "f8")
-    for name in ("n_nonzero", "n_iter", "n_passes"):
+    for name in ("n_nonzero", "n_iter"):
         d[name] = _array(d[name], "i8")
     d["status"] = np.array(d["status"], dtype=np.str_)
     d["feature_names_in_"] = _array(d["feature_names_in_"], "O")

@@ -15,16 +15,19 @@ cdef class Active:
     cdef double *stop
     cdef double *bend
     cdef signed char *mark        # (m,) scratch
-    cdef double *column           # (n,) scratch: w ∘ (x_j − mean_j)
+    cdef double *panel            # (n, PANEL) scratch: w ∘ (x_j − mean_j)
+    cdef Py_ssize_t read          # entries of X read for the Gram
     cdef bint reserve(self, Py_ssize_t more, Py_ssize_t n) noexcept nogil
     cdef status_t add(self, residual_t *q, Columns X, Penalty pen, double alpha, Py_ssize_t k, Py_ssize_t *ids,
                       const double *c, signed char *inside, Py_ssize_t *refused) noexcept nogil
+    cdef void gram_rows(self, residual_t *q, Columns X, Py_ssize_t first, int k) noexcept nogil
     cdef void gram_row(self, residual_t *q, Columns X, Py_ssize_t i) noexcept nogil
     cdef void clear(self) noexcept nogil
     cdef bint refactor(self, Penalty pen, double alpha) noexcept nogil
     cdef status_t exchange(self, residual_t *q, Columns X, Penalty pen, double alpha, Py_ssize_t j, const double *c,
                            signed char *inside) noexcept nogil
     cdef bint leave(self, const signed char *inside) noexcept nogil
+    cdef void tangent(self, Penalty pen, double alpha, const double *b) noexcept nogil
     cdef bint take(self, residual_t *q, Penalty pen, double alpha, double *c, double t,
                    signed char *inside) noexcept nogil
     cdef int descend(self, residual_t *q, Penalty pen, double alpha, double *c, signed char *inside) noexcept nogil

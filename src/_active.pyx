@@ -6,13 +6,17 @@ every round lowers the objective, so the search ends. Lee, Battle, Raina & Ng (2
 """
 from libc.math cimport INFINITY, fabs, fmax, fmin, sqrt
 from libc.stdlib cimport free, malloc
+from libc.string cimport memset
 
 from regfast._design cimport Columns
 from regfast._factor cimport Factor, wider
 from regfast._penalty cimport Penalty
 from regfast._residual cimport move
 from regfast._state cimport ACTIVE, FREE, NO_MEMORY, OK, UNFIT, WORKING, residual_t, status_t
-from regfast._vec cimport dot, waxpy
+from regfast._vec cimport PANEL, dot, dots, lay, line_t, waxpy
+
+cdef enum:
+    FEW = 4  # so many columns or more share one read of the others
 
 cdef double DUST = 1e-7  # weights in a dependence that are only rounding
 
@@ -29,14 +33,14 @@ cdef class Active:
         free(self.stop)
         free(self.bend)
         free(self.mark)
-        free(self.column)
+        free(self.panel)
 
     cdef bint reserve(self, Py_ssize_t more, Py_ssize_t n) noexcept nogil:
         """Room for `more` columns; False when memory ends."""
         cdef Py_ssize_t room = max(2 * self.room, self.m + more, 32)
-        if self.column == NULL:
-            self.column = <double *> malloc(n * sizeof(double))
-            if self.column == NULL:
+        if self.panel == NULL:
+            self.panel = <double *> malloc(PANEL * n * sizeof(double))
+            if self.panel == NULL:
                 return False
         if not self.factor.reserve(more):
             return False
@@ -59,18 +63,47 @@ cdef class Active:
             self.factor.shift[i] = pen.ridge(alpha, self.id[i])
         return self.factor.refactor(0)
 
+    cdef void gram_rows(self, residual_t *q, Columns X, Py_ssize_t first, int k) noexcept nogil:
+        """Rows first to first + k of the Gram (k ≤ PANEL): products of these centred columns with all before them."""
+        cdef Py_ssize_t i, a, j
+        cdef int g
+        cdef double total[PANEL]
+        cdef double out[PANEL]
+        cdef line_t *x
+        memset(self.panel, 0, PANEL * q.n * sizeof(double))
+        for g in range(k):
+            j = self.id[first + g]
+            x = &X.line[X.slot[j]]
+            total[g] = 0
+            if q.mean[j] != 0:
+                for i in range(q.n):
+                    self.panel[PANEL * i + g] = -q.mean[j] * q.w[i]
+            lay(x, q.w, self.panel + g)
+            for i in range(q.n):
+                total[g] += self.panel[PANEL * i + g]
+        for a in range(first + k):
+            x = &X.line[X.slot[self.id[a]]]
+            dots(x, self.panel, out)
+            for g in range(k):
+                if a < first + g:
+                    self.factor.row(first + g)[a] = out[g] - q.mean[self.id[a]] * total[g]
+            self.read += x.size
+        for g in range(k):
+            self.factor.row(first + g)[first + g] = q.h[self.id[first + g]]
+
     cdef void gram_row(self, residual_t *q, Columns X, Py_ssize_t i) noexcept nogil:
-        """Row i of the Gram: products of the centred column id[i] with those before it."""
-        cdef Py_ssize_t k, j = self.id[i]
+        """The same for one row of a dense X, where it is four times as fast."""
+        cdef Py_ssize_t a, k, j = self.id[i]
         cdef double total = 0
         cdef double *g = self.factor.row(i)
         for k in range(q.n):
-            self.column[k] = -q.mean[j] * q.w[k]
-        waxpy(&X.line[X.slot[j]], 1, q.w, self.column)
+            self.panel[k] = -q.mean[j] * q.w[k]
+        waxpy(&X.line[X.slot[j]], 1, q.w, self.panel)
         for k in range(q.n):
-            total += self.column[k]
-        for k in range(i):
-            g[k] = dot(&X.line[X.slot[self.id[k]]], self.column) - q.mean[self.id[k]] * total
+            total += self.panel[k]
+        for a in range(i):
+            g[a] = dot(&X.line[X.slot[self.id[a]]], self.panel) - q.mean[self.id[a]] * total
+            self.read += X.line[X.slot[self.id[a]]].size
         g[i] = q.h[j]
 
     cdef status_t add(self, residual_t *q, Columns X, Penalty pen, double alpha, Py_ssize_t k, Py_ssize_t *ids,
@@ -85,7 +118,14 @@ cdef class Active:
         for i in range(k):
             self.id[first + i] = ids[i]
             self.factor.shift[first + i] = pen.ridge(alpha, ids[i])
-            self.gram_row(q, X, first + i)
+        i = 0
+        while i < k:
+            if k - i < FEW:
+                self.gram_row(q, X, first + i)
+                i += 1
+            else:
+                self.gram_rows(q, X, first + i, <int> min(PANEL, k - i))
+                i += PANEL
         self.factor.append(k, self.mark)
         refused[0] = 0
         for i in range(k):
@@ -194,6 +234,13 @@ cdef class Active:
             if not self.leave(inside):
                 return 0
         return 0
+
+    cdef void tangent(self, Penalty pen, double alpha, const double *b) noexcept nogil:
+        """step = −∂b/∂α while the set and its signs hold."""
+        cdef Py_ssize_t i
+        for i in range(self.m):
+            self.rhs[i] = pen.pull(alpha, b[self.id[i]], self.sign[i], self.id[i]) / alpha
+        self.factor.solve(self.rhs, self.step)
 
     cdef bint take(self, residual_t *q, Penalty pen, double alpha, double *c, double t,
                    signed char *inside) noexcept nogil:

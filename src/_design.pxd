@@ -23,15 +23,15 @@ cdef class Design:
     cdef Py_ssize_t stride              # dense: bytes from one line to the next
     cdef Py_ssize_t span                # dense: entries in a line
     cdef int kind
+    cdef bint sweeps                    # fetching one column costs a sweep over all of X
     cdef const char *x
     cdef const char *at
     cdef const int64_t *ptr             # sparse: where each line begins; NULL: dense
     cdef object owner                   # keeps the arrays alive
     cdef line_t stored(self, Py_ssize_t k) noexcept nogil
-    cdef void scan(self, Py_ssize_t start, Py_ssize_t stop, const double *v, const double *shift,
-                   double *out) noexcept nogil
-    cdef void means(self, Py_ssize_t start, Py_ssize_t stop, const double *w, const double *u, double *mean,
-                    double *mark) noexcept nogil
+    cdef void scan(self, Py_ssize_t start, Py_ssize_t stop, int k, const double **v, const double *shift,
+                   double **out) noexcept nogil
     cdef void spreads(self, Py_ssize_t start, Py_ssize_t stop, const double *w, const double *mean, double *first,
                       double *square, double *weight) noexcept nogil
     cdef status_t fetch(self, const Py_ssize_t *ids, Py_ssize_t m, Columns into) noexcept nogil
+    cdef Py_ssize_t toll(self, const Py_ssize_t *ids, Py_ssize_t m, Columns into) noexcept nogil

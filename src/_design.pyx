@@ -1,4 +1,4 @@
-"""X as stored, behind a few verbs: ``scan`` (X'v), ``means`` and ``spreads``, ``fetch`` (working columns), ``stored``.
+"""X as stored, behind a few verbs: ``scan`` (X'v), ``spreads``, ``fetch`` (working columns), ``stored``.
 
 Storage is two independent choices. What a line looks like (dense or sparse, float32 or float64, int32 or int64
 positions) is the business of ``_vec``; whether the lines are the columns or the rows of X is the one thing that the two
@@ -78,17 +78,13 @@ cdef class Design:
             a.size = self.ptr[k + 1] - self.ptr[k]
         return a
 
-    cdef void scan(self, Py_ssize_t start, Py_ssize_t stop, const double *v, const double *shift,
-                   double *out) noexcept nogil:
-        """out = X'v, in steps start to stop of `steps`; the caller runs them in order, from 0.
+    cdef void scan(self, Py_ssize_t start, Py_ssize_t stop, int k, const double **v, const double *shift,
+                   double **out) noexcept nogil:
+        """out_i = X'v_i for k vectors, in steps start to stop of `steps`; the caller runs them in order, from 0.
 
         A dense X is read as if `shift` (p,), where there is one, had been taken off its rows: exact where a mean is far
         larger than what varies about it. A sparse one is not.
         """
-
-    cdef void means(self, Py_ssize_t start, Py_ssize_t stop, const double *w, const double *u, double *mean,
-                    double *mark) noexcept nogil:
-        """mean = X'w and mark = X'u."""
 
     cdef void spreads(self, Py_ssize_t start, Py_ssize_t stop, const double *w, const double *mean, double *first,
                       double *square, double *weight) noexcept nogil:
@@ -97,24 +93,24 @@ cdef class Design:
     cdef status_t fetch(self, const Py_ssize_t *ids, Py_ssize_t m, Columns into) noexcept nogil:
         """Make columns `ids` (those not there yet) available in `into`."""
 
+    cdef Py_ssize_t toll(self, const Py_ssize_t *ids, Py_ssize_t m, Columns into) noexcept nogil:
+        """How many entries of X it takes to have columns `ids` and to read them once."""
+
 
 cdef class ColumnDesign(Design):
     """Lines are columns: Fortran order, CSC."""
 
-    cdef void scan(self, Py_ssize_t start, Py_ssize_t stop, const double *v, const double *shift,
-                   double *out) noexcept nogil:
+    cdef void scan(self, Py_ssize_t start, Py_ssize_t stop, int k, const double **v, const double *shift,
+                   double **out) noexcept nogil:
         cdef Py_ssize_t j
+        cdef int i
         cdef line_t a
         for j in range(start, stop):
             a = self.stored(j)
             if shift != NULL and self.ptr == NULL:
                 a.shift = shift[j]
-            out[j] = dot(&a, v)
-
-    cdef void means(self, Py_ssize_t start, Py_ssize_t stop, const double *w, const double *u, double *mean,
-                    double *mark) noexcept nogil:
-        self.scan(start, stop, w, NULL, mean)
-        self.scan(start, stop, u, NULL, mark)
+            for i in range(k):
+                out[i][j] = dot(&a, v[i])
 
     cdef void spreads(self, Py_ssize_t start, Py_ssize_t stop, const double *w, const double *mean, double *first,
                       double *square, double *weight) noexcept nogil:
@@ -125,6 +121,12 @@ cdef class ColumnDesign(Design):
             a = self.stored(j)
             spread(&a, mean[j], w, out)
             first[j], square[j], weight[j] = out[0], out[1], out[2]
+
+    cdef Py_ssize_t toll(self, const Py_ssize_t *ids, Py_ssize_t m, Columns into) noexcept nogil:
+        cdef Py_ssize_t k, total = 0
+        for k in range(m):
+            total += self.stored(ids[k]).size
+        return total
 
     cdef status_t fetch(self, const Py_ssize_t *ids, Py_ssize_t m, Columns into) noexcept nogil:
         cdef Py_ssize_t k
@@ -143,6 +145,17 @@ cdef class ColumnDesign(Design):
 cdef class RowDesign(Design):
     """Lines are rows: C order, CSR. Streamed for X'v; only working columns are ever extracted."""
 
+    cdef Py_ssize_t toll(self, const Py_ssize_t *ids, Py_ssize_t m, Columns into) noexcept nogil:
+        cdef Py_ssize_t k, total = 0, missing = 0
+        for k in range(m):
+            if into.slot[ids[k]] < 0:
+                missing += 1
+            else:
+                total += into.line[into.slot[ids[k]]].size
+        if self.ptr == NULL:  # an entry of a column brings its whole cache line
+            return total + 8 * self.n * missing
+        return total + 2 * self.entries if missing else total
+
     cdef line_t part(self, Py_ssize_t i, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
         """Columns start to stop of a dense row."""
         cdef line_t a = self.stored(i)
@@ -150,31 +163,31 @@ cdef class RowDesign(Design):
         a.size = stop - start
         return a
 
-    cdef void scan(self, Py_ssize_t start, Py_ssize_t stop, const double *v, const double *shift,
-                   double *out) noexcept nogil:
+    cdef void scan(self, Py_ssize_t start, Py_ssize_t stop, int k, const double **v, const double *shift,
+                   double **out) noexcept nogil:
         cdef Py_ssize_t i, tile, end
+        cdef int t
         cdef line_t a
         if self.ptr != NULL:  # steps are rows
-            if start == 0:
-                memset(out, 0, self.p * sizeof(double))
+            for t in range(k):
+                if start == 0:
+                    memset(out[t], 0, self.p * sizeof(double))
             for i in range(start, stop):
                 a = self.stored(i)
-                axpy(&a, v[i], out)
+                for t in range(k):
+                    axpy(&a, v[t][i], out[t])
             return
         for tile in range(start, stop):  # steps are tiles of columns
             end = min((tile + 1) * TILE, self.p)
-            memset(out + tile * TILE, 0, (end - tile * TILE) * sizeof(double))
+            for t in range(k):
+                memset(out[t] + tile * TILE, 0, (end - tile * TILE) * sizeof(double))
             for i in range(self.n):
                 a = self.part(i, tile * TILE, end)
-                if shift == NULL:
-                    axpy(&a, v[i], out + tile * TILE)
-                else:
-                    raxpy(&a, v[i], shift + tile * TILE, out + tile * TILE)
-
-    cdef void means(self, Py_ssize_t start, Py_ssize_t stop, const double *w, const double *u, double *mean,
-                    double *mark) noexcept nogil:
-        self.scan(start, stop, w, NULL, mean)
-        self.scan(start, stop, u, NULL, mark)
+                for t in range(k):
+                    if shift == NULL:
+                        axpy(&a, v[t][i], out[t] + tile * TILE)
+                    else:
+                        raxpy(&a, v[t][i], shift + tile * TILE, out[t] + tile * TILE)
 
     cdef void spreads(self, Py_ssize_t start, Py_ssize_t stop, const double *w, const double *mean, double *first,
                       double *square, double *weight) noexcept nogil:
@@ -293,7 +306,7 @@ def sparse(const real_t[::1] data, const index_t[::1] indices, const int64_t[::1
     out.at = <const char *> &indices[0] if indices.shape[0] else NULL
     out.ptr = &indptr[0]
     out.entries = data.shape[0]
-    out.steps = p if by_column else n
+    out.steps, out.sweeps = p if by_column else n, not by_column
     return out
 
 
@@ -307,14 +320,17 @@ def moments(Design X, const double[::1] w, const double[::1] u, double[::1] mean
     cdef double[::1] weight = np.zeros(X.p)
     cdef Py_ssize_t j, start, stop, slice
     cdef double rest, off, square
+    cdef const double *v[2]
+    cdef double *out[2]
     if X.p == 0:
         return
+    v[0], v[1], out[0], out[1] = &w[0], &u[0], &mean[0], &mark[0]
     var[:] = 0
     slice = max(1, X.steps * 2 ** 24 // max(X.entries, 1))
     for start in range(0, X.steps, slice):
         stop = min(start + slice, X.steps)
         with nogil:
-            X.means(start, stop, &w[0], &u[0], &mean[0], &mark[0])
+            X.scan(start, stop, 2, v, NULL, out)
         PyErr_CheckSignals()
     for start in range(0, X.steps, slice):
         stop = min(start + slice, X.steps)

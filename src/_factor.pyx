@@ -14,7 +14,7 @@ from scipy.linalg.cython_lapack cimport dpotrf
 from regfast._vec cimport regfast_axpy_f64, regfast_dot_f64
 
 cdef enum:
-    SMALL = 268435456  # multiply-adds (under 0.1 s) below which our own loops spare the buffers that BLAS takes
+    SMALL = 1048576  # multiply-adds below which our own loops win; BLAS does ten times as many a second
 
 cdef double PIVOT = 1e-13  # a row whose part orthogonal to the others is smaller than this depends on them
 

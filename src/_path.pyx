@@ -12,8 +12,8 @@ import numpy as np
 
 from regfast._residual cimport energy
 from regfast._solve cimport Solver
-from regfast._state cimport (INTERRUPTED, MAX_ITER, NO_MEMORY, OK, OUTSIDE, ROUNDING, UNFIT, WORKING,
-                             measure_t, status_t)
+from regfast._state cimport (EVERY, INTERRUPTED, MAX_ITER, NO_MEMORY, NULLS, OK, ROUNDING, UNFIT, UNHELD, measure_t,
+                             status_t)
 
 
 cdef class Found:
@@ -77,16 +77,15 @@ cdef class Fit(Solver):
             status = OK
             if self._block.shape[0]:
                 status = self.X.fetch(&self._block[0], self._block.shape[0], self.cols)
-            self.keep_active()
+            if status == OK:
+                status = self.take_stock(NULLS)
             if status == OK and self._loose.shape[0]:
-                status = self.gather()
-                if status == OK:
-                    self.recorrelate()
-                    status = self.exact(1, 1000, &moved)
+                self.recorrelate()
+                status = self.exact(1, 1000, &moved)
                 if status == UNFIT or status == MAX_ITER:
                     status = self.polish(1, 1e-13, 100000, &moved)
             if status == OK or status == MAX_ITER:
-                status = self.proof(1, &m)
+                status = self.proof(1, True, &m)
             null = 0.5 * energy(&self.q)
             if null <= floor or (self._block.shape[0] or self._loose.shape[0]) and null <= 1e-20 * value:
                 null = 0
@@ -123,14 +122,11 @@ cdef class Fit(Solver):
         """Certificate of given coefficients, free columns and intercept re-fitted: (gap, kkt, s, value, b0)."""
         cdef status_t status
         cdef measure_t out
-        self.matched = False
-        self.active.clear()
         self._b[:self.X.p] = coef
         with nogil:
-            self.keep_active()
-            status = self.gather()
+            status = self.take_stock(NULLS)
             if status == OK:
-                status = self.proof(alpha, &out)
+                status = self.proof(alpha, True, &out)
         if status == NO_MEMORY:
             raise MemoryError
         if status == INTERRUPTED:
@@ -143,60 +139,56 @@ cdef class Fit(Solver):
 
     def descend(self, double alpha, long epochs):
         """Plain coordinate descent over every column, `epochs` sweeps: what benchmarks/ measures. Returns a status."""
-        cdef Py_ssize_t j
         cdef double worst
         cdef status_t status
         with nogil:
-            self.matched = False
-            self.active.clear()
-            self.keep_active()
-            for j in range(self.X.p):
-                if self._inside[j] == OUTSIDE:
-                    self._inside[j] = WORKING
-            status = self.gather()
+            status = self.take_stock(EVERY)
             for _ in range(epochs):
                 if status == OK:
                     status = self.epoch(alpha, self.ids, self.size, &worst)
         return status
 
-    def run(self, const double[::1] alphas, double before, double tol, long max_iter, bint early_stop, double total,
+    def run(self, const double[::1] alphas, double tol, long max_iter, bint early_stop, double total,
             report):
-        """Solve for every α, descending; `before` is the strength that the current correlations belong to.
+        """Solve for every α, descending.
 
         Returns (data, indices, indptr, intercepts, values, measures, epochs, passes, statuses), as many as were solved:
         fewer than asked where the path stopped early (no INTERRUPTED or NO_MEMORY among the statuses) or was cut off
         (one of them is last). `total` is the value that deviance is explained of, `report(k, measure)` is called for
         each α or None.
         """
-        cdef Py_ssize_t j, k, done = 0, n_alphas = alphas.shape[0]
+        cdef Py_ssize_t i, k, done = 0, n_alphas = alphas.shape[0]
         cdef status_t status = OK
         cdef measure_t out
         cdef Found found = Found()
         cdef double alpha, explained, earlier = 0
-        cdef double[:, ::1] scalars = np.empty((3, n_alphas))
-        cdef long[:, ::1] counts = np.empty((3, n_alphas + 1), dtype=np.dtype("l"))
+        cdef double[:, ::1] scalars = np.empty((4, n_alphas))
+        cdef long[:, ::1] counts = np.empty((2, n_alphas + 1), dtype=np.dtype("l"))
         cdef long[::1] indptr = np.zeros(n_alphas + 1, dtype=np.dtype("l"))
+        if self.take_stock(UNHELD) != OK:
+            raise MemoryError
+        self.recorrelate()
         for k in range(n_alphas):
             alpha = alphas[k]
             with nogil:
                 out.gap = out.kkt = 0
                 if self.scale > 0:
-                    status = self.solve(alpha, 2 * alpha - before, tol, max_iter, &out)
+                    status = self.solve(alpha, tol, max_iter, &out)
                 elif self.stopped():
                     status = INTERRUPTED
-                before = alpha
-                counts[2, k] = status
+                counts[1, k] = status
                 if status != INTERRUPTED and status != NO_MEMORY:
-                    for j in range(self.X.p):
-                        if self.q.b[j] != 0 and not found.push(<int32_t> j, self.q.b[j]):
-                            status = counts[2, k] = NO_MEMORY
+                    for i in range(self.support()):
+                        if not found.push(<int32_t> self.picked[i], self.q.b[self.picked[i]]):
+                            status = counts[1, k] = NO_MEMORY
                             break
             if status == INTERRUPTED or status == NO_MEMORY:
                 break
             scalars[0, k] = self.intercept()
             scalars[1, k] = 0.5 * energy(&self.q)
             scalars[2, k] = self.measured(out) if self.scale > 0 else 0
-            counts[0, k], counts[1, k], indptr[k + 1] = self.used, self.n_passes, found.count
+            scalars[3, k] = self.read_in_all()
+            counts[0, k], indptr[k + 1] = self.used, found.count
             done = k + 1
             self.n_iter += self.used
             if report is not None:
@@ -204,7 +196,7 @@ cdef class Fit(Solver):
                     report(k, scalars[2, k])
                 except KeyboardInterrupt as raised:
                     self.error, status = raised, INTERRUPTED
-                    counts[2, k + 1] = status
+                    counts[1, k + 1] = status
                     break
             explained = 1 - scalars[1, k] / total if total > 0 else 0
             if early_stop and k >= 4 and status == OK and (explained > 0.999 or explained - earlier < 1e-5 * explained):
@@ -214,4 +206,4 @@ cdef class Fit(Solver):
         full = np.asarray(scalars)[:, :done]
         count = np.asarray(counts)
         return (data[:indptr[done]], indices[:indptr[done]], np.asarray(indptr)[:done + 1], full[0], full[1], full[2],
-                count[0, :done], count[1, :done], count[2, :done + 1 if status > ROUNDING else done])
+                count[0, :done], full[3], count[1, :done + 1 if status > ROUNDING else done])

@@ -30,6 +30,9 @@ cdef class Penalty:
     cdef double strict(self, double alpha, double z, Py_ssize_t j) noexcept nogil:
         """The largest s at which s z no longer pulls b_j off zero, whatever the bounds"""
 
+    cdef double hold(self, double side, Py_ssize_t j) noexcept nogil:
+        """The c at α = 1, of the sign of `side`, up to which b_j stays at zero; ∞: any"""
+
     cdef double ridge(self, double alpha, Py_ssize_t j) noexcept nogil:
         """The curvature of the quadratic part of α pen_j, where it has one"""
 
@@ -112,6 +115,9 @@ cdef class ElasticNet(Penalty):
         if fabs(z) <= alpha * self.l1[j] or self.l2[j] > 0 or (self.hi[j] if z > 0 else -self.lo[j]) == 0:
             return INFINITY
         return alpha * self.l1[j] / fabs(z)
+
+    cdef double hold(self, double side, Py_ssize_t j) noexcept nogil:
+        return INFINITY if (self.hi[j] if side > 0 else -self.lo[j]) == 0 else self.l1[j]
 
     cdef double ridge(self, double alpha, Py_ssize_t j) noexcept nogil:
         return alpha * self.l2[j]

@@ -15,11 +15,15 @@ cdef inline double correlation(residual_t *q, const line_t *x, Py_ssize_t j) noe
     return dot(x, q.r) - q.mean[j] * q.rsum
 
 
-cdef inline void correlate(residual_t *q, Columns X, const Py_ssize_t *ids, Py_ssize_t m, double *c) noexcept nogil:
-    """c_j for every j in `ids`."""
-    cdef Py_ssize_t k
+cdef inline Py_ssize_t correlate(residual_t *q, Columns X, const Py_ssize_t *ids, Py_ssize_t m, double *c) noexcept nogil:
+    """c_j for every j in `ids`; returns how many entries of X that read."""
+    cdef Py_ssize_t k, read = 0
+    cdef line_t *x
     for k in range(m):
-        c[ids[k]] = correlation(q, &X.line[X.slot[ids[k]]], ids[k])
+        x = &X.line[X.slot[ids[k]]]
+        c[ids[k]] = correlation(q, x, ids[k])
+        read += x.size
+    return read
 
 
 cdef inline double energy(residual_t *q) noexcept nogil:

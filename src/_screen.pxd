@@ -1,8 +1,26 @@
-# Floor 3. Which columns to work on, and the proof that the others can stay out.
-from regfast._penalty cimport Penalty
-from regfast._state cimport measure_t
+# Floor 5. Which columns to work on, and the proof that the others can stay out.
+from regfast._bounds cimport Bounds
+from regfast._state cimport level_t, measure_t, status_t
+from regfast._work cimport Workspace
 
-cdef measure_t certificate(Penalty pen, double alpha, const Py_ssize_t *ids, Py_ssize_t m, const double *b,
-                           const double *c, const double *h, double energy) noexcept nogil
-cdef Py_ssize_t admit(Penalty pen, double alpha, double bar, const double *c, const double *h, Py_ssize_t p,
-                      Py_ssize_t cap, signed char *inside) noexcept nogil
+
+cdef class Screen(Workspace):
+    cdef Bounds bounds
+    cdef Py_ssize_t *fresh          # (room,) columns about to join the working set
+    cdef Py_ssize_t *near           # (m_near,) columns outside that the bounds did not rule out, at the last look
+    cdef Py_ssize_t near_room, m_near   # m_near < 0: all of them
+    cdef double[::1] _ahead         # (p,) correlations of the residual's direction
+    cdef double[::1] audit          # (p,) scratch of the audit; None: bounds are believed
+    cdef status_t proof(self, double alpha, bint whole, measure_t *out) noexcept nogil
+    cdef status_t survey(self, double alpha, bint whole) noexcept nogil
+    cdef bint audited(self, double alpha) noexcept nogil
+    cdef status_t foresee(self, double alpha, Py_ssize_t *added) noexcept nogil
+    cdef void look(self, double alpha) noexcept nogil
+    cdef status_t fetch(self, double alpha, Py_ssize_t m) noexcept nogil
+    cdef status_t whole(self, double alpha) noexcept nogil
+    cdef status_t enlarge(self, double alpha, Py_ssize_t *added) noexcept nogil
+    cdef status_t widen(self, Py_ssize_t more) noexcept nogil
+    cdef status_t gather(self, double alpha, Py_ssize_t m) noexcept nogil
+    cdef status_t take_stock(self, level_t level) noexcept nogil
+    cdef bint belongs(self, Py_ssize_t j, level_t level) noexcept nogil
+    cdef void shrink(self) noexcept nogil

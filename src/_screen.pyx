@@ -1,74 +1,29 @@
-"""The working set and the duality gap.
+"""Which columns to work on, and the proof that the others can stay out, with as little of X read as that takes.
 
-Strong rule: Tibshirani et al. (2012), JRSS-B 74(2). Dual points of the elastic net: the residual itself, whose
-conjugate is finite where there is a quadratic part, and the residual of the augmented rows (the quadratic part joined
-to the loss) scaled until it is feasible; the better one counts.
+A column outside the working set is read only where `_bounds` cannot rule it out; where that is too much of X, a whole pass
+renews the references, together with the direction that the residual takes from here as α falls: one read serves both.
 """
-from libc.math cimport fmax, fmin, sqrt
+from libc.math cimport INFINITY, fmin, sqrt
 from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
 
+import os
+
+import numpy as np
+
+from regfast._bounds cimport Bounds
+from regfast._factor cimport wider
+from regfast._gap cimport at, certificate
 from regfast._penalty cimport Penalty
-from regfast._state cimport OUTSIDE, WORKING, measure_t
+from regfast._residual cimport correlate, energy
+from regfast._state cimport (ACTIVE, EVERY, FREE, INTERRUPTED, NO_MEMORY, OK, OUTSIDE, UNHELD, WORKING, level_t,
+                             measure_t, status_t)
+from regfast._work cimport Workspace
 
+cdef enum:
+    LEAST = 100  # columns that a round may always add to the working set
 
-cdef inline Py_ssize_t at(const Py_ssize_t *ids, Py_ssize_t k) noexcept nogil:
-    """ids[k]; NULL stands for all columns"""
-    return k if ids == NULL else ids[k]
-
-
-cdef double gap_at(Penalty pen, double alpha, double s, double energy, const Py_ssize_t *ids, Py_ssize_t m,
-                   const double *b, const double *c) noexcept nogil:
-    """P(b) − D(s·r) as a sum of non-negative Fenchel–Young terms, so that nothing cancels (docs/objective.md)."""
-    cdef Py_ssize_t k, j
-    cdef double total = 0.5 * (1 - s) * (1 - s) * energy
-    for k in range(m):
-        j = at(ids, k)
-        total += pen.young(alpha, b[j], s * c[j], j)
-    return total
-
-
-cdef double gap_joined(Penalty pen, double alpha, double energy, const Py_ssize_t *ids, Py_ssize_t m,
-                       const double *b, const double *c, double *scale) noexcept nogil:
-    """The same on the augmented rows: correlations lose the quadratic part's pull, the loss gains its value."""
-    cdef Py_ssize_t k, j
-    cdef double s = 1, total = 0, ridge
-    for k in range(m):
-        j = at(ids, k)
-        ridge = pen.ridge(alpha, j)
-        if b[j] != 0:
-            energy += ridge * b[j] * b[j]
-        s = fmin(s, pen.lasso.limit(alpha, c[j] - (ridge * b[j] if b[j] != 0 else 0), j))
-    for k in range(m):
-        j = at(ids, k)
-        total += pen.lasso.young(alpha, b[j], s * (c[j] - (pen.ridge(alpha, j) * b[j] if b[j] != 0 else 0)), j)
-    scale[0] = s
-    return total + 0.5 * (1 - s) * (1 - s) * energy
-
-
-cdef measure_t certificate(Penalty pen, double alpha, const Py_ssize_t *ids, Py_ssize_t m, const double *b,
-                           const double *c, const double *h, double energy) noexcept nogil:
-    """Duality gap and KKT residual from exact correlations c, over `ids` (NULL: all p = m columns)."""
-    cdef measure_t out
-    cdef Py_ssize_t k, j
-    cdef double d, other, s = 1
-    out.scale, out.kkt = 1, 0
-    for k in range(m):
-        j = at(ids, k)
-        out.scale = fmin(out.scale, pen.limit(alpha, c[j], j))
-        s = fmin(s, pen.strict(alpha, c[j], j))
-        d = pen.distance(alpha, b[j], c[j], j)
-        if d > 0:
-            out.kkt = fmax(out.kkt, d / sqrt(h[j]))
-    out.gap = gap_at(pen, alpha, out.scale, energy, ids, m, b, c)
-    if s < out.scale:  # wide bounds make a small violation dear: there the point inside them is the better one
-        other = gap_at(pen, alpha, s, energy, ids, m, b, c)
-        if other < out.gap:
-            out.gap, out.scale = other, s
-    if pen.lasso is not None:
-        other = gap_joined(pen, alpha, energy, ids, m, b, c, &s)
-        if other < out.gap:
-            out.gap, out.scale = other, s
-    return out
+cdef double SHARE = 0.1  # of X: where bounds leave more than this to be read, a whole pass also renews them
 
 
 cdef double largest(double *x, Py_ssize_t m, Py_ssize_t k) noexcept nogil:
@@ -96,32 +51,257 @@ cdef double largest(double *x, Py_ssize_t m, Py_ssize_t k) noexcept nogil:
     return x[k - 1]
 
 
-cdef Py_ssize_t admit(Penalty pen, double alpha, double bar, const double *c, const double *h, Py_ssize_t p,
-                      Py_ssize_t cap, signed char *inside) noexcept nogil:
-    """Let into the working set the columns that would move at strength `bar`, the `cap` most eager of them at most.
+cdef Py_ssize_t admit(Penalty pen, double alpha, const Py_ssize_t *ids, Py_ssize_t m, const double *c, const double *h,
+                      Py_ssize_t cap, signed char *inside, Py_ssize_t *out) noexcept nogil:
+    """Let in, of the columns `ids` (NULL: all m), those that would move from zero at α, the `cap` most eager at most.
 
-    bar = alpha: the columns that violate the KKT conditions; bar = 2 alpha − alpha_before: the strong rule. Marks them
-    in `inside` and returns how many; −1 when memory ends.
+    Marks them in `inside`, lists them in `out` and returns how many; −1 when memory ends.
     """
-    cdef Py_ssize_t j, count = 0, added = 0
+    cdef Py_ssize_t k, j, count = 0, added = 0
     cdef double least = 0
     cdef double *score
-    for j in range(p):
-        count += inside[j] == OUTSIDE and h[j] > 0 and pen.prox(bar, c[j], h[j], j) != 0
+    for k in range(m):
+        j = at(ids, k)
+        count += inside[j] == OUTSIDE and h[j] > 0 and pen.prox(alpha, c[j], h[j], j) != 0
     if count > cap:
         score = <double *> malloc(count * sizeof(double))
         if score == NULL:
             return -1
         count = 0
-        for j in range(p):
-            if inside[j] == OUTSIDE and h[j] > 0 and pen.prox(bar, c[j], h[j], j) != 0:
-                score[count] = pen.distance(bar, 0, c[j], j) / sqrt(h[j])
+        for k in range(m):
+            j = at(ids, k)
+            if inside[j] == OUTSIDE and h[j] > 0 and pen.prox(alpha, c[j], h[j], j) != 0:
+                score[count] = pen.distance(alpha, 0, c[j], j) / sqrt(h[j])
                 count += 1
         least = largest(score, count, cap)
         free(score)
-    for j in range(p):
-        if inside[j] == OUTSIDE and h[j] > 0 and pen.prox(bar, c[j], h[j], j) != 0:
-            if pen.distance(bar, 0, c[j], j) / sqrt(h[j]) >= least:
+    for k in range(m):
+        j = at(ids, k)
+        if inside[j] == OUTSIDE and h[j] > 0 and pen.prox(alpha, c[j], h[j], j) != 0:
+            if added < cap and pen.distance(alpha, 0, c[j], j) / sqrt(h[j]) >= least:
                 inside[j] = WORKING
+                out[added] = j
                 added += 1
     return added
+
+
+cdef class Screen(Workspace):
+    """A workspace that knows what it need not read."""
+
+    def __init__(self, *args):
+        Workspace.__init__(self, *args)
+        self.bounds = Bounds(self.pen, self._w, self._h, self.X.p)
+        self.near_room = <Py_ssize_t> (SHARE * self.bounds.live) + LEAST
+        self._ahead = np.zeros(max(self.X.p, 1))
+        self.audit = np.empty(max(self.X.p, 1)) if os.environ.get("REGFAST_DEBUG_AUDIT") else None
+
+    def __dealloc__(self):
+        free(self.fresh)
+        free(self.near)
+
+    cdef status_t whole(self, double alpha) noexcept nogil:
+        """c everywhere; the references learn it, and where the residual goes from here as α falls."""
+        cdef status_t status
+        cdef int k = 1
+        cdef const double *v[2]
+        cdef double *c[2]
+        v[0], c[0] = self.q.r, &self._c[0]
+        if self.matched and self.active.m:
+            v[1], c[1] = &self._eta[0], &self._ahead[0]
+            self.tangent(alpha, &self._eta[0])
+            k = 2
+        status = self.correlations(k, v, c)
+        if status == OK and k == 2:
+            self.bounds.remember(v[1], c[1])
+        if status == OK:
+            self.bounds.remember(v[0], c[0])
+        return status
+
+    cdef void look(self, double alpha) noexcept nogil:
+        """The columns that the bounds cannot rule out at α; m_near = −1 where they are too many to list."""
+        self.bounds.look(self.q.r)
+        self.m_near = self.bounds.reach(alpha, self.bounds.doubt(), &self._inside[0], self.near, self.near_room)
+        if self.m_near > self.near_room:
+            self.m_near = -1
+        self.bounds.name(self.near, self.m_near, NULL)
+
+    cdef status_t survey(self, double alpha, bint whole) noexcept nogil:
+        """c wherever it can matter at α: on the working set, and on what the bounds cannot rule out; or everywhere."""
+        cdef status_t status
+        cdef Py_ssize_t read
+        if self.bounds.count and not whole:
+            self.look(alpha)
+            if self.m_near >= 0 and self.X.toll(self.near, self.m_near, self.cols) <= SHARE * self.X.entries:
+                status = self.X.fetch(self.near, self.m_near, self.cols)
+                if status != OK:
+                    return status
+                self.recorrelate()
+                read = correlate(&self.q, self.cols, self.near, self.m_near, &self._c[0])
+                self.reads += read
+                self.checked += read
+                return INTERRUPTED if self.due(read) or not self.audited(alpha) else OK
+        self.m_near = -1
+        status = self.whole(alpha)
+        if status == OK and not whole:
+            self.look(alpha)
+        return status
+
+    cdef bint audited(self, double alpha) noexcept nogil:
+        """With REGFAST_DEBUG_AUDIT set: whether a whole pass agrees with what the bounds have ruled out."""
+        cdef Py_ssize_t j, k
+        cdef double checked = self.checked, reads = self.reads
+        cdef const double *v
+        cdef double *c
+        if self.audit is None:
+            return True
+        v, c = self.q.r, &self.audit[0]
+        if self.correlations(1, &v, &c) != OK:
+            return False
+        self.checked, self.reads = checked, reads
+        for k in range(self.m_near):
+            self.audit[self.near[k]] = 0
+        for j in range(self.X.p):
+            if self._inside[j] == OUTSIDE and self.q.h[j] > 0 \
+                    and self.pen.distance(alpha, 0, self.audit[j], j) > 1e-12 * sqrt(self.q.h[j] * energy(&self.q)):
+                with gil:
+                    self.error = AssertionError(f"audit: column {j} was ruled out at alpha={alpha!r}, but its "
+                                                f"correlation is {self.audit[j]!r}")
+                return False
+        return True
+
+    cdef status_t proof(self, double alpha, bint whole, measure_t *out) noexcept nogil:
+        """The certificate: fresh residual, exact free block, correlations wherever they can matter (or everywhere)."""
+        cdef status_t status
+        self.refresh()
+        self.unbind()
+        self.recentre()
+        status = self.survey(alpha, whole)
+        if status == OK and self.m_near < 0:
+            out[0] = certificate(self.pen, alpha, NULL, self.X.p, self.q.b, &self._c[0], self.q.h, energy(&self.q))
+        elif status == OK:  # every other column has b = 0 and |c| below its threshold: it adds nothing
+            memcpy(self.near + self.m_near, self.ids, self.size * sizeof(Py_ssize_t))
+            out[0] = certificate(self.pen, alpha, self.near, self.m_near + self.size, self.q.b, &self._c[0], self.q.h,
+                                 energy(&self.q))
+        return status
+
+    # ---- the working set
+
+    cdef status_t foresee(self, double alpha, Py_ssize_t *added) noexcept nogil:
+        """Columns that, as the references have it, pass their threshold at α join the working set: no read of X."""
+        cdef status_t status
+        added[0] = 0
+        if self.bounds.count == 0:
+            return OK
+        self.recentre()
+        self.bounds.look(self.q.r)
+        self.m_near = self.bounds.reach(alpha, 0, &self._inside[0], self.near, self.near_room)
+        if self.m_near > self.near_room:
+            self.near_room = self.m_near
+            if not wider(<void **> &self.near, 0, self.near_room + self.room):
+                return NO_MEMORY
+            self.bounds.reach(alpha, 0, &self._inside[0], self.near, self.near_room)
+        self.bounds.name(self.near, self.m_near, &self._c[0])
+        status = self.enlarge(alpha, added)
+        if status == OK:
+            self.reads += correlate(&self.q, self.cols, self.fresh, added[0], &self._c[0])
+        return status
+
+    cdef status_t enlarge(self, double alpha, Py_ssize_t *added) noexcept nogil:
+        """The columns last looked at that want to move at α join the working set, as many as it has (or LEAST) at most."""
+        cdef Py_ssize_t cap = max(LEAST, self.size)
+        cdef status_t status = self.widen(cap)
+        if status == OK:
+            added[0] = admit(self.pen, alpha, NULL if self.m_near < 0 else self.near,
+                             self.X.p if self.m_near < 0 else self.m_near, &self._c[0], self.q.h, cap, &self._inside[0],
+                             self.fresh)
+            if added[0] < 0:
+                return NO_MEMORY
+            status = self.gather(alpha, added[0])
+        return status
+
+    cdef status_t widen(self, Py_ssize_t more) noexcept nogil:
+        """Room for so many more columns in the working set."""
+        cdef Py_ssize_t need = self.size + more + self._block.shape[0]
+        if need <= self.room and self.near != NULL:
+            return OK
+        self.room = need + need // 4 + LEAST
+        if not (wider(<void **> &self.ids, self.size, self.room) and wider(<void **> &self.picked, 0, self.room)
+                and wider(<void **> &self.old, 0, self.room) and wider(<void **> &self.fresh, 0, self.room)
+                and wider(<void **> &self.near, max(self.m_near, 0), self.near_room + self.room)):
+            return NO_MEMORY
+        return OK
+
+    cdef status_t gather(self, double alpha, Py_ssize_t m) noexcept nogil:
+        """The m columns of `fresh` join `ids`, both ascending (so that of two equal ones the first enters)."""
+        cdef Py_ssize_t i = self.size - 1, k = m - 1, to
+        cdef status_t status = self.fetch(alpha, m)
+        self.size += m
+        for to in range(self.size - 1, -1, -1):
+            if k < 0:
+                break
+            if i < 0 or self.fresh[k] > self.ids[i]:
+                self.ids[to] = self.fresh[k]
+                k -= 1
+            else:
+                self.ids[to] = self.ids[i]
+                i -= 1
+        return status
+
+    cdef status_t fetch(self, double alpha, Py_ssize_t m) noexcept nogil:
+        """Columns `fresh`; where a sweep over X brings as many as one likes, also those that may soon be asked for."""
+        cdef Py_ssize_t k, missing = 0, more = 0
+        cdef double part = 0.5
+        for k in range(m):
+            missing += self.cols.slot[self.fresh[k]] < 0
+        if not (missing and self.X.sweeps and self.bounds.count):
+            return self.X.fetch(self.fresh, m, self.cols)
+        memcpy(self.picked, self.fresh, m * sizeof(Py_ssize_t))
+        while part < 1:
+            more = self.bounds.reach(part * alpha, 0, &self._inside[0], self.picked + m, self.room - m)
+            if more <= self.room - m:
+                break
+            part += 0.1
+            more = 0
+        self.bounds.name(self.picked + m, more, NULL)
+        return self.X.fetch(self.picked, m + more, self.cols)
+
+    cdef status_t take_stock(self, level_t level) noexcept nogil:
+        """The working set anew, from nothing but the coefficients; no active set."""
+        cdef Py_ssize_t j, m = 0
+        cdef status_t status
+        self.matched = False
+        self.active.clear()
+        for j in range(self.X.p):
+            self._inside[j] = OUTSIDE
+        for j in range(self._block.shape[0]):
+            self._inside[self._block[j]] = FREE
+        self.size, self.m_near = 0, -1
+        for j in range(self.X.p):
+            m += self.belongs(j, level)
+        status = self.widen(m)
+        m = 0
+        for j in range(self.X.p):
+            if status == OK and self.belongs(j, level):
+                self._inside[j] = WORKING
+                self.fresh[m] = j
+                m += 1
+        return self.gather(INFINITY, m) if status == OK else status
+
+    cdef bint belongs(self, Py_ssize_t j, level_t level) noexcept nogil:
+        """Whether column j is in a working set of that level."""
+        if self._inside[j] == FREE or self.q.h[j] == 0:
+            return self._inside[j] != FREE and level == EVERY
+        return level == EVERY or self.q.b[j] != 0 or fmin(self.pen.hold(1, j), self.pen.hold(-1, j)) == 0 \
+            and (level == UNHELD or self.pen.ridge(1, j) == 0)
+
+    cdef void shrink(self) noexcept nogil:
+        """Columns at zero leave the working set, unless they are active or no threshold keeps them there."""
+        cdef Py_ssize_t k, j, size = 0
+        for k in range(self.size):
+            j = self.ids[k]
+            if self.q.b[j] != 0 or self._inside[j] == ACTIVE or fmin(self.pen.hold(1, j), self.pen.hold(-1, j)) == 0:
+                self.ids[size] = j
+                size += 1
+            else:
+                self._inside[j] = OUTSIDE
+        self.size = size

@@ -1,11 +1,11 @@
-# Floor 5. One α: working set, exact solve or descent, certificate.
+# Floor 6. One α: working set, exact solve or descent, certificate.
 from regfast._state cimport measure_t, status_t
-from regfast._work cimport Workspace
+from regfast._screen cimport Screen
 
 
-cdef class Solver(Workspace):
-    cdef status_t attempt(self, double alpha, double bar, double tol, long max_iter, measure_t *out) noexcept nogil
-    cdef status_t solve(self, double alpha, double bar, double tol, long max_iter, measure_t *out) noexcept nogil
+cdef class Solver(Screen):
+    cdef status_t attempt(self, double alpha, double tol, long max_iter, measure_t *out) noexcept nogil
+    cdef status_t solve(self, double alpha, double tol, long max_iter, measure_t *out) noexcept nogil
     cdef status_t polish(self, double alpha, double aim, long max_iter, bint *moved) noexcept nogil
     cdef status_t enter(self, double alpha, Py_ssize_t k, Py_ssize_t *ids, Py_ssize_t *refused) noexcept nogil
     cdef double excess(self, double alpha, Py_ssize_t j, double noise, double slack) noexcept nogil

@@ -5,10 +5,10 @@ large for it, are left to coordinate descent (`_cd`). This file chooses between 
 """
 from libc.math cimport fmax, sqrt
 
+from regfast._gap cimport certificate
 from regfast._residual cimport correlate, energy, move
-from regfast._screen cimport certificate
+from regfast._screen cimport Screen
 from regfast._state cimport ACTIVE, INTERRUPTED, MAX_ITER, NO_MEMORY, OK, ROUNDING, UNFIT, WORKING, measure_t, status_t
-from regfast._work cimport Workspace
 
 cdef enum:
     BLOCK = 10        # epochs between two looks at the gap of the working set
@@ -17,7 +17,7 @@ cdef enum:
     REFINE = 3        # exact solves from a fresh residual before descent by coordinates takes over
 
 
-cdef class Solver(Workspace):
+cdef class Solver(Screen):
     """How one α is solved on a workspace."""
 
     cdef status_t polish(self, double alpha, double aim, long max_iter, bint *moved) noexcept nogil:
@@ -42,7 +42,7 @@ cdef class Solver(Workspace):
                 status = self.epoch(alpha, self.picked, m, &worst)
             if status != OK:
                 return status
-            correlate(&self.q, self.cols, self.ids, self.size, &self._c[0])
+            self.reads += correlate(&self.q, self.cols, self.ids, self.size, &self._c[0])
             if self.due(self.size * (self.X.entries // max(self.X.p, 1) + 1)):
                 return INTERRUPTED
             if worst <= still or self.measured(certificate(self.pen, alpha, self.ids, self.size, self.q.b,
@@ -178,33 +178,37 @@ cdef class Solver(Workspace):
 
     cdef status_t forget(self) noexcept nogil:
         """Back to the null model. UNFIT, so that descent by coordinates goes on."""
-        cdef Py_ssize_t j
-        for j in range(self.X.p):
-            self.q.b[j] = 0
+        cdef Py_ssize_t k
+        for k in range(self.size):
+            self.q.b[self.ids[k]] = 0
+        for k in range(self._block.shape[0]):
+            self.q.b[self._block[k]] = 0
         self.matched = False
         self.refresh()
         self.unbind()
         return UNFIT
 
-    cdef status_t solve(self, double alpha, double bar, double tol, long max_iter, measure_t *out) noexcept nogil:
+    cdef status_t solve(self, double alpha, double tol, long max_iter, measure_t *out) noexcept nogil:
         """The solution at α, or what rounding leaves of it: never worse than the null model."""
-        cdef status_t status = self.attempt(alpha, bar, tol, max_iter, out)
+        cdef status_t status = self.attempt(alpha, tol, max_iter, out)
         if status != INTERRUPTED and status != NO_MEMORY and not self.objective(alpha) <= self.scale * (1 + 1e-9):
             self.forget()
-            status = self.proof(alpha, out)
+            status = self.proof(alpha, False, out)
             return ROUNDING if status == OK else status
         return status
 
-    cdef status_t attempt(self, double alpha, double bar, double tol, long max_iter, measure_t *out) noexcept nogil:
-        """Working set → descent → certificate, until the certificate holds. `bar`: see _screen.admit."""
+    cdef status_t attempt(self, double alpha, double tol, long max_iter, measure_t *out) noexcept nogil:
+        """Working set → exact solve or descent → certificate, until the certificate holds.
+
+        The first solve, on the columns of the last α, is followed by a look at where the references put the others.
+        """
         cdef double aim = 0.5 * tol, before
         cdef Py_ssize_t added
-        cdef bint moved, spent, hopeless = False
+        cdef bint moved, spent, done, first = True, hopeless = False
         cdef int tries = 0
-        cdef status_t status
+        cdef status_t status = OK
         self.used = 0
-        self.keep_active()
-        status = self.enlarge(alpha, fmax(bar, 0.05 * alpha), &added)
+        self.shrink()
         while status == OK:
             before = self.objective(alpha)
             status = UNFIT
@@ -215,6 +219,13 @@ cdef class Solver(Workspace):
                     and not self.objective(alpha) <= before + 1e-9 * self.scale:
                 status = self.forget()  # a near-dependence has blown up: begin again, without the exact solve
                 hopeless = True
+            if first and (status == OK or status == UNFIT):
+                first = False
+                if self.foresee(alpha, &added) != OK:
+                    return NO_MEMORY
+                if added:
+                    status, tries = OK, 0
+                    continue
             if status == UNFIT:  # descend by coordinates for a while, longer each time, then try again
                 self.matched = False
                 status = self.polish(alpha, aim, min(max_iter, self.used + (BLOCK << min(tries, 20))), &moved)
@@ -222,12 +233,15 @@ cdef class Solver(Workspace):
                     status = OK
             spent = status == MAX_ITER
             if status == OK or spent:
-                status = self.proof(alpha, out)
-            if status != OK or self.measured(out[0]) <= tol:
+                status = self.proof(alpha, False, out)
+            if status != OK:
                 return status
-            if spent:
-                return MAX_ITER
-            status = self.enlarge(alpha, alpha, &added)
+            done = self.measured(out[0]) <= tol
+            if spent or done and not self.matched:
+                return OK if done else MAX_ITER
+            status = self.enlarge(alpha, &added)  # even a gap below tol is no reason to leave out what wants in
+            if done and added == 0:
+                return OK
             if added == 0 and tries > REFINE:  # the fresh residual asks for more digits than the drifted one
                 if not moved or aim < 1e-17:
                     return ROUNDING

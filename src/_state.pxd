@@ -30,3 +30,8 @@ cdef enum mark_t:     # where a column stands
     WORKING = 1       # in the working set
     ACTIVE = 2        # in the working set and the active set
     FREE = 3          # in the block of free columns
+
+cdef enum level_t:    # what a working set made from nothing but the coefficients holds, beside those that are not zero
+    NULLS = 0         # columns without penalty
+    UNHELD = 1        # those that no threshold keeps at zero
+    EVERY = 2

@@ -16,6 +16,7 @@ ctypedef fused index_t:
 
 cdef extern from *:
     """
+    #include <stdint.h>
     #if defined(__x86_64__) && defined(__gnu_linux__) && defined(__has_attribute)
     #  if __has_attribute(target_clones)
     #    define REGFAST_SIMD __attribute__((target_clones("default", "avx2", "avx512f")))
@@ -62,9 +63,60 @@ cdef extern from *:
         for (Py_ssize_t i = 0; i < n; i++) { \\
             double d = (double)x[i] - m[i], u = w * d; first[i] += u; square[i] += u * d; } \\
     }
+    #define REGFAST_DOTS(T, S) \\
+    REGFAST_SIMD static void regfast_dots_##S(const T *x, double m, const double *v, Py_ssize_t n, double *out) { \\
+        double s[4][8] = {{0}}; \\
+        Py_ssize_t i = 0; \\
+        int k, u; \\
+        for (; i + 4 <= n; i += 4) \\
+            for (u = 0; u < 4; u++) { \\
+                double a = (double)x[i + u] - m; \\
+                for (k = 0; k < 8; k++) s[u][k] += a * v[8 * (i + u) + k]; } \\
+        for (; i < n; i++) for (k = 0; k < 8; k++) s[0][k] += ((double)x[i] - m) * v[8 * i + k]; \\
+        for (k = 0; k < 8; k++) out[k] = (s[0][k] + s[2][k]) + (s[1][k] + s[3][k]); \\
+    }
+    #define REGFAST_GATHERS(T, I, S) \\
+    REGFAST_SIMD static void regfast_gathers_##S(const T *x, const I *at, const double *v, Py_ssize_t n, double *out) { \\
+        double s[2][8] = {{0}}; \\
+        Py_ssize_t i = 0; \\
+        int k, u; \\
+        for (; i + 2 <= n; i += 2) \\
+            for (u = 0; u < 2; u++) { \\
+                const double *p = v + 8 * (Py_ssize_t)at[i + u]; \\
+                for (k = 0; k < 8; k++) s[u][k] += (double)x[i + u] * p[k]; } \\
+        for (; i < n; i++) for (k = 0; k < 8; k++) s[0][k] += (double)x[i] * v[8 * (Py_ssize_t)at[i] + k]; \\
+        for (k = 0; k < 8; k++) out[k] = s[0][k] + s[1][k]; \\
+    }
     REGFAST_DENSE(double, f64)
     REGFAST_DENSE(float, f32)
+    REGFAST_DOTS(double, f64)
+    REGFAST_DOTS(float, f32)
+    REGFAST_GATHERS(double, int32_t, f64_i32)
+    REGFAST_GATHERS(float, int32_t, f32_i32)
+    REGFAST_GATHERS(double, int64_t, f64_i64)
+    REGFAST_GATHERS(float, int64_t, f32_i64)
+    REGFAST_SIMD static void regfast_rotate(double *restrict x, double *restrict y, double c, double s, Py_ssize_t n) {
+        for (Py_ssize_t i = 0; i < n; i++) { double a = x[i], b = y[i]; x[i] = c * a + s * b; y[i] = c * b - s * a; }
+    }
+    REGFAST_SIMD static void regfast_reach(double *restrict z, const signed char *both, const double *rest, double d,
+                                           Py_ssize_t n) {
+        for (Py_ssize_t i = 0; i < n; i++) {
+            double other = -z[i] * both[i];
+            z[i] = (z[i] > other ? z[i] : other) + rest[i] * d; }
+    }
     """
+    void regfast_dots_f64(const double *x, double m, const double *v, Py_ssize_t n, double *out) noexcept nogil
+    void regfast_dots_f32(const float *x, double m, const double *v, Py_ssize_t n, double *out) noexcept nogil
+    void regfast_gathers_f64_i32(const double *x, const int32_t *at, const double *v, Py_ssize_t n,
+                                 double *out) noexcept nogil
+    void regfast_gathers_f32_i32(const float *x, const int32_t *at, const double *v, Py_ssize_t n,
+                                 double *out) noexcept nogil
+    void regfast_gathers_f64_i64(const double *x, const int64_t *at, const double *v, Py_ssize_t n,
+                                 double *out) noexcept nogil
+    void regfast_gathers_f32_i64(const float *x, const int64_t *at, const double *v, Py_ssize_t n,
+                                 double *out) noexcept nogil
+    void regfast_rotate(double *x, double *y, double c, double s, Py_ssize_t n) noexcept nogil
+    void regfast_reach(double *z, const signed char *both, const double *rest, double d, Py_ssize_t n) noexcept nogil
     double regfast_dot_f64(const double *x, double m, const double *v, Py_ssize_t n) noexcept nogil
     double regfast_dot_f32(const float *x, double m, const double *v, Py_ssize_t n) noexcept nogil
     void regfast_raxpy_f64(const double *x, const double *m, double a, double *v, Py_ssize_t n) noexcept nogil
@@ -81,6 +133,9 @@ cdef extern from *:
                              double *square) noexcept nogil
     void regfast_deviate_f32(const float *x, double w, const double *m, Py_ssize_t n, double *first,
                              double *square) noexcept nogil
+
+cdef enum:
+    PANEL = 8  # columns that `dots` takes at once
 
 cdef enum kind_t:  # how a line is stored; SINGLE and WIDE are bits so that a design can compose its kind
     DOUBLE = 0
@@ -182,6 +237,22 @@ cdef inline void waxpy(const line_t *a, double s, const double *w, double *v) no
         _waxpy(<const float *> a.x, <const int64_t *> a.at, a.size, s, w, v)
 
 
+cdef inline void dots(const line_t *a, const double *panel, double *out) noexcept nogil:
+    """out_g = Σ_k (x_k − shift) panel[at_k, g] for the eight columns of a panel: one read of the line serves them all."""
+    if a.kind == DOUBLE:
+        regfast_dots_f64(<const double *> a.x, a.shift, panel, a.size, out)
+    elif a.kind == SPARSE:
+        regfast_gathers_f64_i32(<const double *> a.x, <const int32_t *> a.at, panel, a.size, out)
+    elif a.kind == SINGLE:
+        regfast_dots_f32(<const float *> a.x, a.shift, panel, a.size, out)
+    elif a.kind == SPARSE | SINGLE:
+        regfast_gathers_f32_i32(<const float *> a.x, <const int32_t *> a.at, panel, a.size, out)
+    elif a.kind == SPARSE | WIDE:
+        regfast_gathers_f64_i64(<const double *> a.x, <const int64_t *> a.at, panel, a.size, out)
+    else:
+        regfast_gathers_f32_i64(<const float *> a.x, <const int64_t *> a.at, panel, a.size, out)
+
+
 # ---- entry by entry: for set-up passes and extraction, where the memory is the cost and not the arithmetic
 
 cdef inline double value(const line_t *a, Py_ssize_t k) noexcept nogil:
@@ -194,6 +265,14 @@ cdef inline Py_ssize_t position(const line_t *a, Py_ssize_t k) noexcept nogil:
     if not a.kind & SPARSE:
         return k
     return (<const int64_t *> a.at)[k] if a.kind & WIDE else (<const int32_t *> a.at)[k]
+
+
+cdef inline void lay(const line_t *a, const double *w, double *panel) noexcept nogil:
+    """panel[at_k, 0] += w[at_k] (x_k − shift)"""
+    cdef Py_ssize_t k, i
+    for k in range(a.size):
+        i = position(a, k)
+        panel[PANEL * i] += w[i] * (value(a, k) - a.shift)
 
 
 cdef inline void spread(const line_t *a, double m, const double *w, double *out) noexcept nogil:

@@ -27,24 +27,25 @@ cdef class Workspace:
     cdef Py_ssize_t *picked              # (size,) scratch: some of them
     cdef double *old                     # (size,) scratch
     cdef Py_ssize_t room
+    cdef readonly double reads, checked  # entries of X read in all, and outside the working set
     cdef signed char[::1] _inside
     cdef const Py_ssize_t[::1] _block, _loose
     cdef const double[:, ::1] _root
     cdef const int32_t[::1] _stop
     cdef Py_ssize_t size, used, work
-    cdef readonly long n_iter, n_passes
+    cdef readonly long n_iter
     cdef readonly object error           # what a signal handler raised
-    cdef status_t proof(self, double alpha, measure_t *out) noexcept nogil
+    cdef double read_in_all(self) noexcept nogil
+    cdef void recentre(self) noexcept nogil
     cdef void refresh(self) noexcept nogil
-    cdef void keep_active(self) noexcept nogil
+    cdef Py_ssize_t support(self) noexcept nogil
     cdef bint stopped(self) noexcept nogil
     cdef double intercept(self) noexcept nogil
     cdef double measured(self, measure_t m) noexcept nogil
     cdef bint due(self, Py_ssize_t more) noexcept nogil
-    cdef status_t correlations(self) noexcept nogil
+    cdef status_t correlations(self, int k, const double **v, double **c) noexcept nogil
+    cdef void tangent(self, double alpha, double *v) noexcept nogil
     cdef status_t epoch(self, double alpha, const Py_ssize_t *ids, Py_ssize_t m, double *worst) noexcept nogil
     cdef void unbind(self) noexcept nogil
     cdef double objective(self, double alpha) noexcept nogil
-    cdef status_t gather(self) noexcept nogil
-    cdef status_t enlarge(self, double alpha, double bar, Py_ssize_t *added) noexcept nogil
     cdef void recorrelate(self) noexcept nogil

@@ -1,4 +1,4 @@
-"""The workspace of one problem: residual, coefficients, working set, and the passes over X that keep them true.
+"""The workspace of one problem: residual, coefficients, and the sweeps and passes over X that keep them true.
 
 Work is counted in multiply-adds, and every SLICE of it somebody looks for Ctrl-C.
 """
@@ -11,20 +11,17 @@ import numpy as np
 from regfast._active cimport Active
 from regfast._cd cimport settle, sweep
 from regfast._design cimport Columns, Design
-from regfast._factor cimport wider
 from regfast._loss cimport Loss
 from regfast._penalty cimport Penalty
-from regfast._residual cimport correlate, energy
-from regfast._screen cimport admit, certificate
-from regfast._state cimport ACTIVE, FREE, INTERRUPTED, NO_MEMORY, OK, OUTSIDE, WORKING, measure_t, status_t
-from regfast._vec cimport axpy
+from regfast._residual cimport correlate, energy, move
+from regfast._state cimport INTERRUPTED, OK, measure_t, residual_t, status_t
+from regfast._vec cimport axpy, line_t
 
 cdef extern from "Python.h":
     int PyErr_CheckSignals() except -1
 
 cdef enum:
     SLICE = 16777216  # multiply-adds between two looks for Ctrl-C, about 10 ms
-    LEAST = 100       # columns that a round may always add to the working set
 
 
 cdef class Workspace:
@@ -56,6 +53,14 @@ cdef class Workspace:
         free(self.picked)
         free(self.old)
 
+    @property
+    def n_passes(self):
+        """Entries of X read so far, in units of all that it stores."""
+        return self.read_in_all()
+
+    cdef double read_in_all(self) noexcept nogil:
+        return (self.reads + self.active.read) / max(self.X.entries, 1)
+
     # ---- Ctrl-C
 
     cdef bint stopped(self) noexcept nogil:
@@ -79,20 +84,33 @@ cdef class Workspace:
 
     # ---- passes
 
-    cdef status_t correlations(self) noexcept nogil:
-        """c = X'r, centred: one pass over X."""
+    cdef status_t correlations(self, int k, const double **v, double **c) noexcept nogil:
+        """c_i = X'v_i for k centred vectors: one pass over X."""
         cdef Py_ssize_t j, start = 0, stop, each = self.X.entries // max(self.X.steps, 1) + 1
         cdef Py_ssize_t slice = max(1, SLICE // each)
         while start < self.X.steps:
             stop = min(start + slice, self.X.steps)
-            self.X.scan(start, stop, self.q.r, self.cols.shift, &self._c[0])
+            self.X.scan(start, stop, k, v, self.cols.shift, c)
             if self.due((stop - start) * each):
                 return INTERRUPTED
             start = stop
-        for j in range(self.X.p):
-            self._c[j] -= self.q.mean[j] * self.q.rsum
-        self.n_passes += 1
+        self.reads += self.X.entries
+        self.checked += self.X.entries
         return OK
+
+    cdef void tangent(self, double alpha, double *v) noexcept nogil:
+        """v = −∂r/∂α on the active columns as they stand, centred."""
+        cdef residual_t t = self.q
+        cdef Py_ssize_t i, j
+        t.r, t.rsum = v, 0
+        memset(v, 0, t.n * sizeof(double))
+        self.active.tangent(self.pen, alpha, self.q.b)
+        for i in range(self.active.m):
+            j = self.active.id[i]
+            move(&t, &self.cols.line[self.cols.slot[j]], j, self.active.step[i])
+            self.reads += self.cols.line[self.cols.slot[j]].size
+        for i in range(t.n):
+            v[i] -= t.rsum * t.w[i]
 
     cdef status_t epoch(self, double alpha, const Py_ssize_t *ids, Py_ssize_t m, double *worst) noexcept nogil:
         """One sweep over `ids`, cut so that Ctrl-C is heard, then the free block."""
@@ -117,30 +135,52 @@ cdef class Workspace:
 
     cdef void refresh(self) noexcept nogil:
         """Residual, intercept and linear predictor anew from the coefficients: no drift survives it."""
-        cdef Py_ssize_t i, j
+        cdef Py_ssize_t i, k, m = self.support()
+        cdef line_t *x
         memset(&self._eta[0], 0, self.q.n * sizeof(double))
-        for j in range(self.X.p):
-            if self.q.b[j] != 0:
-                axpy(&self.cols.line[self.cols.slot[j]], self.q.b[j], &self._eta[0])
+        for k in range(m):
+            x = &self.cols.line[self.cols.slot[self.picked[k]]]
+            axpy(x, self.q.b[self.picked[k]], &self._eta[0])
+            self.reads += x.size
         self.b0 = self.loss.intercept(&self._eta[0]) if self.profile else 0
         for i in range(self.q.n):
             self._eta[i] += self.b0
         self.q.rsum = self.loss.slope(&self._eta[0], self.q.r)
         if not self.profile:
             self.q.rsum = 0
-        for i in range(self.q.n):
-            self.q.r[i] -= self.q.rsum * self.q.w[i]
-        self.b0 += self.q.rsum
-        self.q.rsum = 0
+        self.recentre()
+
+    cdef void recentre(self) noexcept nogil:
+        """What r has drifted by goes to the intercept."""
+        cdef Py_ssize_t i
+        if self.q.rsum != 0:
+            for i in range(self.q.n):
+                self.q.r[i] -= self.q.rsum * self.q.w[i]
+            self.b0 += self.q.rsum
+            self.q.rsum = 0
+
+    cdef Py_ssize_t support(self) noexcept nogil:
+        """The columns whose coefficients are not zero, ascending, in `picked`; returns how many."""
+        cdef Py_ssize_t i = 0, k = 0, j, m = 0, block = self._block.shape[0]
+        while i < self.size or k < block:
+            if k == block or i < self.size and self.ids[i] < self._block[k]:
+                j = self.ids[i]
+                i += 1
+            else:
+                j = self._block[k]
+                k += 1
+            if self.q.b[j] != 0:
+                self.picked[m] = j
+                m += 1
+        return m
 
     cdef double intercept(self) noexcept nogil:
         """The intercept on the scale of the data."""
-        cdef Py_ssize_t j
+        cdef Py_ssize_t k
         cdef double b0 = self.b0 + self.q.rsum
         if self.cols.shift != NULL:
-            for j in range(self.X.p):
-                if self.q.b[j] != 0:
-                    b0 -= self.q.b[j] * self.cols.shift[j]
+            for k in range(self.support()):
+                b0 -= self.q.b[self.picked[k]] * self.cols.shift[self.picked[k]]
         return b0
 
     cdef double measured(self, measure_t m) noexcept nogil:
@@ -150,64 +190,15 @@ cdef class Workspace:
 
     cdef double objective(self, double alpha) noexcept nogil:
         """½ Σ w (residual)² + α Σ pen_j(b_j)"""
-        cdef Py_ssize_t j
+        cdef Py_ssize_t k, j
         cdef double total = 0.5 * energy(&self.q)
-        for j in range(self.X.p):
-            if self.q.b[j] != 0:
-                total += self.pen.value(alpha, self.q.b[j], j)
+        for k in range(self.size):
+            j = self.ids[k]
+            total += self.pen.value(alpha, self.q.b[j], j)
         return total
 
     cdef void recorrelate(self) noexcept nogil:
         """c on the working set and the block, from the residual as it stands."""
-        correlate(&self.q, self.cols, self.ids, self.size, &self._c[0])
+        self.reads += correlate(&self.q, self.cols, self.ids, self.size, &self._c[0])
         if self._block.shape[0]:
-            correlate(&self.q, self.cols, &self._block[0], self._block.shape[0], &self._c[0])
-
-    cdef status_t proof(self, double alpha, measure_t *out) noexcept nogil:
-        """The certificate: fresh residual, exact free block, all correlations in one pass."""
-        cdef status_t status
-        self.refresh()
-        self.unbind()
-        status = self.correlations()
-        if status == OK:
-            out[0] = certificate(self.pen, alpha, NULL, self.X.p, self.q.b, &self._c[0], self.q.h, energy(&self.q))
-        return status
-
-    # ---- the working set
-
-    cdef status_t enlarge(self, double alpha, double bar, Py_ssize_t *added) noexcept nogil:
-        """More columns for the working set, from the last correlations: at most as many as it has, or LEAST."""
-        added[0] = admit(self.pen, alpha, bar, &self._c[0], self.q.h, self.X.p, max(LEAST, self.size),
-                         &self._inside[0])
-        if added[0] < 0:
-            return NO_MEMORY
-        return self.gather()
-
-    cdef status_t gather(self) noexcept nogil:
-        """The marked columns as a list, in their order (so that of two equal ones the first enters), ready to use."""
-        cdef Py_ssize_t j, size = 0, block = self._block.shape[0]
-        self.size = 0
-        for j in range(self.X.p):
-            self.size += WORKING <= self._inside[j] <= ACTIVE
-        if self.size + block > self.room:
-            self.room = self.size + self.size // 4 + block + LEAST
-            if not (wider(<void **> &self.ids, 0, self.room) and wider(<void **> &self.picked, 0, self.room)
-                    and wider(<void **> &self.old, 0, self.room)):
-                return NO_MEMORY
-        for j in range(self.X.p):
-            if WORKING <= self._inside[j] <= ACTIVE:
-                self.ids[size] = j
-                size += 1
-        return self.X.fetch(self.ids, size, self.cols)
-
-    cdef void keep_active(self) noexcept nogil:
-        """Mark as the working set what is not zero; loose columns stay, the block is not part of it."""
-        cdef Py_ssize_t j
-        for j in range(self.X.p):
-            self._inside[j] = WORKING if self.q.b[j] != 0 else OUTSIDE
-        for j in range(self._loose.shape[0]):
-            self._inside[self._loose[j]] = WORKING
-        for j in range(self.active.m):
-            self._inside[self.active.id[j]] = ACTIVE
-        for j in range(self._block.shape[0]):
-            self._inside[self._block[j]] = FREE
+            self.reads += correlate(&self.q, self.cols, &self._block[0], self._block.shape[0], &self._c[0])

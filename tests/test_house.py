@@ -14,9 +14,10 @@ MODULES = sorted((ROOT / "regfast").glob("*.py"))
 FLOORS = [
     {"_vec", "_state", "_version"},
     {"_design", "_penalty", "_loss", "_factor"},
-    {"_residual"},
-    {"_cd", "_active", "_screen"},
+    {"_residual", "_bounds"},
+    {"_cd", "_active", "_gap"},
     {"_work"},
+    {"_screen"},
     {"_solve"},
     {"_path"},
     {"problem", "result", "store", "validation", "conventions", "errors", "blas", "unpenalised"},

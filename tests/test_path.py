@@ -311,8 +311,11 @@ def test_interpolation_between_grid_points() -> None:
 
 def test_counts() -> None:
     path = fit_path(X, Y, early_stop=False)
-    assert (np.diff(path.n_passes) >= 1).all()  # every certificate reads X once at least
-    assert path.n_passes[-1] <= 3 * len(path)
+    assert (np.diff(path.n_passes) > 0).all()
+    rng = np.random.default_rng(0)
+    wide = rng.standard_normal((60, 3000))
+    found = fit_path(wide, wide[:, :5].sum(1) + rng.standard_normal(60), early_stop=False)
+    assert found.n_passes[-1] < 0.5 * len(found)  # certificates read what the bounds leave, not X
     assert (path.n_iter[1:] >= 1).all()
     assert_array_equal(path.n_nonzero, (coefs_of(path) != 0).sum(axis=1))
     assert path.n_samples == 60

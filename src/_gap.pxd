@@ -1,0 +1,11 @@
+# Floor 3. The proof that a solution is one.
+from regfast._penalty cimport Penalty
+from regfast._state cimport measure_t
+
+cdef measure_t certificate(Penalty pen, double alpha, const Py_ssize_t *ids, Py_ssize_t m, const double *b,
+                           const double *c, const double *h, double energy) noexcept nogil
+
+
+cdef inline Py_ssize_t at(const Py_ssize_t *ids, Py_ssize_t k) noexcept nogil:
+    """ids[k]; NULL stands for all columns"""
+    return k if ids == NULL else ids[k]
