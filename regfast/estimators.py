@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -14,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import validation as check
 from .blas import single_threaded
+from .condense import condense
 from .errors import MAX_ITER, NO_MEMORY, OK, STATUS, warn_not_converged
 from .path import grid
 from .problem import EPS, Null, Penalties, Problem, build, start
@@ -137,7 +137,7 @@ class ElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
         targets = y.reshape(len(y), -1)
         problem = self._problem(X, targets[:, 0], None if isinstance(sample_weight, Real) else sample_weight)
         start_at = self._warm_coef(targets.shape[1], X.shape[1])
-        solved = [self._solve(replace(problem, y=np.ascontiguousarray(targets[:, t])),
+        solved = [self._solve(problem.respond(np.ascontiguousarray(targets[:, t])),
                               None if start_at is None else start_at[t]) for t in range(targets.shape[1])]
         coef, intercept, gaps, n_iter, relative, words = (list(part) for part in zip(*solved, strict=True))
         self.coef_ = np.array(coef).astype(X.dtype, copy=False)
@@ -155,7 +155,7 @@ class ElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
         penalties = Penalties(float(self.l1_ratio), np.ones(p), np.full(p, 0.0 if self.positive else -np.inf),
                               np.full(p, np.inf))
         return build(check.as_data(X), y, check.weights(sample_weight, n), intercept=bool(self.fit_intercept),
-                     standardize=False, penalties=penalties)
+                     standardize=False, penalties=penalties, n_alphas=int(self.alpha > 0))
 
     def _warm_coef(self, n_targets: int, p: int) -> Float | None:
         if not (self.warm_start and hasattr(self, "coef_")):
@@ -165,7 +165,8 @@ class ElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def _solve(self, problem: Problem, warm: Float | None) -> tuple[Float, float, float, int, float, str]:
         """(coef, intercept, gap, epochs, relative gap, status) of one target."""
-        fit = problem.fit()
+        small = problem if self.alpha == 0 else condense(problem)
+        fit = small.fit()
         null = start(problem, fit)
         if self.alpha == 0:
             last = least_squares(problem, fit)
@@ -179,8 +180,9 @@ class ElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if len(codes) > len(b0):
             raise MemoryError if codes[-1] == NO_MEMORY else fit.error or KeyboardInterrupt
         assert codes[0] in (OK, MAX_ITER, MAX_ITER + 1)
-        return (fit.coef(), float(b0[0]), float(gaps[0]) * null.value, max(1, int(epochs[0])), float(gaps[0]),
-                STATUS[codes[0]])
+        coef = fit.coef()
+        return (coef, float(small.intercepts(b0[0], coef)), float(gaps[0]) * null.value, max(1, int(epochs[0])),
+                float(gaps[0]), STATUS[codes[0]])
 
     def predict(self, X: Any) -> Any:
         """X @ coef_ + intercept_, (n,) or (n, n_targets)."""
@@ -272,8 +274,8 @@ def enet_path(X: Any, y: Any, *, l1_ratio: float = 0.5, eps: float = 1e-3, n_alp
     penalties = Penalties(check.number("l1_ratio", l1_ratio, 0, 1), np.ones(p),
                           np.full(p, 0.0 if positive else -np.inf), np.full(p, np.inf))
     problem = build(data, check.vector("y", y, n), check.weights(sample_weight, n), intercept=False, standardize=False,
-                    penalties=penalties)
-    fit = problem.fit()
+                    penalties=penalties, n_alphas=100)
+    fit = condense(problem).fit()
     null = start(problem, fit)
     if not isinstance(n_alphas, str):
         alphas = n_alphas

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from . import validation as check
 from .blas import single_threaded
+from .condense import condense
 from .errors import INTERRUPTED, NO_MEMORY, STATUS, warn_not_converged
 from .problem import Null, Penalties, Problem, build, start
 from .result import Path
@@ -24,7 +25,7 @@ MAX_ITER = 100_000
 
 def prepare(X: Any, y: Any, *, family: str = "gaussian", l1_ratio: float = 1.0, sample_weight: Any = None,
             offset: Any = None, fit_intercept: bool = True, standardize: bool = True, penalty_factors: Any = None,
-            bounds: Any = None) -> Problem:
+            bounds: Any = None, solves: int = 0) -> Problem:
     """Validated arrays as a problem."""
     if family != "gaussian":
         raise ValueError(f"family must be 'gaussian' in this version; got {family!r}")
@@ -38,7 +39,7 @@ def prepare(X: Any, y: Any, *, family: str = "gaussian", l1_ratio: float = 1.0, 
     check.squarable("y" if offset is None else "y - offset", response)
     penalties = Penalties(ratio, check.factors(penalty_factors, p), *check.limits(bounds, p))
     return build(data, response, w, intercept=bool(fit_intercept), standardize=bool(standardize),
-                 penalties=penalties)
+                 penalties=penalties, n_alphas=solves)
 
 
 def grid(problem: Problem, null: Null, n_alphas: int, eps: float | None) -> Float:
@@ -155,7 +156,8 @@ def fit_path(
     n_alphas = check.integer("n_alphas", n_alphas, 1)
     problem = prepare(X, y, family=family, l1_ratio=l1_ratio, sample_weight=sample_weight, offset=offset,
                       fit_intercept=fit_intercept, standardize=standardize, penalty_factors=penalty_factors,
-                      bounds=bounds)
+                      bounds=bounds, solves=0 if named is not None and named[-1] == 0 else
+                      n_alphas if named is None else len(named))
     with reporter(progress) as report:
         try:
             path = solve(problem, named, n_alphas=n_alphas, eps=eps, tol=tol, max_iter=max_iter,
@@ -175,7 +177,8 @@ def solve(problem: Problem, alphas: Float | None, *, n_alphas: int = 100, eps: f
           stop: NDArray[np.int32] | None = None) -> Path:
     """The path of a problem; does not warn."""
     wants_zero = alphas is not None and alphas[-1] == 0
-    fit = problem.fit(stop, by_kkt=wants_zero)
+    small = problem if wants_zero else condense(problem)
+    fit = small.fit(stop, by_kkt=wants_zero)
     null = start(problem, fit)
     asked = grid(problem, null, n_alphas, eps) if alphas is None else alphas
     positive = asked[asked > 0]
@@ -187,6 +190,7 @@ def solve(problem: Problem, alphas: Float | None, *, n_alphas: int = 100, eps: f
     words = [STATUS[code] for code in codes[:len(b0)]]
     cut = len(codes) > len(b0)
     coefs = sp.csc_array((data, indices, indptr.astype(np.int32)), shape=(problem.data.design.p, len(b0)))
+    b0, passes = small.intercepts(b0, coefs), small.passes(passes, problem)
     if wants_zero and not cut:
         last = least_squares(problem, fit)
         coefs = sp.csc_array(sp.hstack([coefs, sp.csc_array(last.coef[:, None])], format="csc"))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from ._design import moments
 from ._loss import Gaussian
+from ._moments import moments, products
 from ._path import Fit
 from ._penalty import ElasticNet
+from .blas import single_threaded
 from .errors import INTERRUPTED
+from .gram import alike, centred_gram, pays
 from .validation import Data, Float, blocks, check_finite
 
 EPS = float(np.finfo(float).eps)
@@ -55,6 +57,23 @@ class Problem:
     block: NDArray[np.intp]  # free columns without bounds: solved exactly
     loose: NDArray[np.intp]  # free columns with bounds, or too many for the block
     twin_of: NDArray[Any]  # (p,) int the first column that is equal to this one
+    square: Float | None = None  # (p, p) Gram of the columns, centred where an intercept is fitted
+    pull: Float | None = None  # (p,) X'W(y − its mean)
+    centre: tuple[Float, float] | None = None  # (p,) means and mean response taken off beforehand (condense.py)
+
+    def intercepts(self, b0: Any, coefs: Any) -> Any:
+        """Intercepts on the scale of the data, for coefficients (p,) or (p, k)."""
+        return b0 if self.centre is None else b0 + self.centre[1] - self.centre[0] @ coefs
+
+    def respond(self, y: Float) -> Problem:
+        """The same problem for another response."""
+        return replace(self, y=y, pull=None)
+
+    def passes(self, counted: Float, whole: Problem) -> Float:
+        """Reads of X that reads of this problem's rows amount to: two for the moments, and one to condense them."""
+        if whole is self:
+            return counted + 2
+        return 3 + counted * (self.data.design.entries / whole.data.design.entries)
 
     @property
     def scale(self) -> Float:
@@ -92,20 +111,20 @@ def scales(var: Float, standardize: bool) -> Float:
     return out
 
 
-def build(data: Data, y: Float, w: Float, *, intercept: bool, standardize: bool, penalties: Penalties) -> Problem:
+def build(data: Data, y: Float, w: Float, *, intercept: bool, standardize: bool, penalties: Penalties,
+          n_alphas: int = 0) -> Problem:
     """Moments in one or two passes over X, then the weights of the penalty.
+
+    `n_alphas`: how many strengths will be asked for; where X has many rows for its columns, the Gram then pays.
 
     Raises
     ------
     ValueError
         X contains NaN or infinity, or values too large to square.
     """
-    n, p = data.design.n, data.design.p
-    mean, var, mark = np.empty(p), np.empty(p), np.empty(p)
-    moments(data.design, w, np.random.default_rng(0).random(n), mean, var, mark)
-    check_finite(data, mean, var)
-    twin_of = twins(mean, var, mark)
-    del mark
+    p = data.design.p
+    target = w * (y - w @ y if intercept else y)
+    mean, var, twin_of, square, pull = measure(data, w, target, n_alphas)
     var[var <= (8 * EPS) ** 2 * (var + mean * mean)] = 0
     dead = var == 0 if intercept else var + mean * mean == 0
     scale = scales(var, standardize)
@@ -123,9 +142,33 @@ def build(data: Data, y: Float, w: Float, *, intercept: bool, standardize: bool,
     l1[np.isinf(v) | dead] = np.inf
     l1[superfluous(twin_of, l1, l2, penalties)] = np.inf
     l1[block] = np.inf
+    if square is not None and not intercept:
+        square += np.outer(mean, mean)
     return Problem(data, y, w, intercept, penalties, mean if intercept else np.zeros(p),
                    var, var if intercept else var + mean * mean, standardize, l1, l2, block.astype(np.intp),
-                   np.setdiff1d(free, block).astype(np.intp), twin_of)
+                   np.setdiff1d(free, block).astype(np.intp), twin_of, square, pull)
+
+
+def measure(data: Data, w: Float, target: Float, n_alphas: int) -> tuple[
+        Float, Float, NDArray[Any], Float | None, Float | None]:
+    """Means, variances, the first of each group of equal columns; where it pays the centred Gram and X'target."""
+    n, p = data.design.n, data.design.p
+    mean, var, mark = np.empty(p), np.empty(p), np.empty(p)
+    if pays(n, p, n_alphas):
+        both = np.empty((2, p))
+        products(data.design, np.stack([w, target]), both)
+        mean = both[0]
+        check_finite(data, mean, mean)
+        with single_threaded():
+            found = centred_gram(data, w, mean, target, both[1])
+        if found is not None:
+            mean, square, pull = found
+            var = np.maximum(np.diagonal(square), 0.0)
+            check_finite(data, mean, var)
+            return mean, var, alike(data.X, square), square, pull
+    moments(data.design, w, np.random.default_rng(0).random(n), mean, var, mark)
+    check_finite(data, mean, var)
+    return mean, var, twins(mean, var, mark), None, None
 
 
 def twins(mean: Float, var: Float, mark: Float) -> NDArray[Any]:

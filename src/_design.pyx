@@ -12,11 +12,6 @@ from regfast._state cimport NO_MEMORY, OK, status_t
 from regfast._vec cimport (SINGLE, SPARSE, WIDE, axpy, deviate, dot, index_t, line_t, position, raxpy, real_t,
                            spread, value)
 
-import numpy as np
-
-cdef extern from "Python.h":
-    int PyErr_CheckSignals() except -1
-
 cdef enum:
     TILE = 2048  # columns per tile of a row-major scan: 16 KB of output stays in the first cache
 
@@ -308,38 +303,3 @@ def sparse(const real_t[::1] data, const index_t[::1] indices, const int64_t[::1
     out.entries = data.shape[0]
     out.steps, out.sweeps = p if by_column else n, not by_column
     return out
-
-
-def moments(Design X, const double[::1] w, const double[::1] u, double[::1] mean, double[::1] var, double[::1] mark):
-    """Fill (p,) mean Σwx, variance Σw(x − mean)² and mark Σux; w sums to 1.
-
-    Two passes, never E[x²] − mean². Equal columns have bit-equal moments and marks; with random u others do not.
-    Taking off the square of what the mean was wrong by makes a constant column come out as zero, however long it is.
-    """
-    cdef double[::1] first = np.zeros(X.p)
-    cdef double[::1] weight = np.zeros(X.p)
-    cdef Py_ssize_t j, start, stop, slice
-    cdef double rest, off, square
-    cdef const double *v[2]
-    cdef double *out[2]
-    if X.p == 0:
-        return
-    v[0], v[1], out[0], out[1] = &w[0], &u[0], &mean[0], &mark[0]
-    var[:] = 0
-    slice = max(1, X.steps * 2 ** 24 // max(X.entries, 1))
-    for start in range(0, X.steps, slice):
-        stop = min(start + slice, X.steps)
-        with nogil:
-            X.scan(start, stop, 2, v, NULL, out)
-        PyErr_CheckSignals()
-    for start in range(0, X.steps, slice):
-        stop = min(start + slice, X.steps)
-        with nogil:
-            X.spreads(start, stop, &w[0], &mean[0], &first[0], &var[0], &weight[0])
-        PyErr_CheckSignals()
-    for j in range(X.p):
-        rest = 0 if weight[j] > 1 - 1e-12 else 1 - weight[j]  # the rows that a sparse column does not store
-        off = first[j] - rest * mean[j]
-        square = var[j] + rest * mean[j] * mean[j] - off * off
-        mean[j] += off
-        var[j] = 0 if square < 0 else square

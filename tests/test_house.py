@@ -14,13 +14,13 @@ MODULES = sorted((ROOT / "regfast").glob("*.py"))
 FLOORS = [
     {"_vec", "_state", "_version"},
     {"_design", "_penalty", "_loss", "_factor"},
-    {"_residual", "_bounds"},
+    {"_residual", "_bounds", "_moments"},
     {"_cd", "_active", "_gap"},
     {"_work"},
     {"_screen"},
     {"_solve"},
     {"_path"},
-    {"problem", "result", "store", "validation", "conventions", "errors", "blas", "unpenalised"},
+    {"problem", "result", "store", "validation", "conventions", "errors", "blas", "unpenalised", "condense", "gram"},
     {"path", "certificate", "reference"},
     {"estimators", "cv", "plots", "tables", "cli", "demo"},
 ]

@@ -9,7 +9,8 @@ import scipy.sparse as sp
 from oracle import Array, make_data, objective
 
 import regfast
-from regfast._design import dense, moments, sparse
+from regfast._design import dense, sparse
+from regfast._moments import moments
 
 EPS = np.finfo(float).eps
 LAYOUTS = {
