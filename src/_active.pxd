@@ -1,12 +1,14 @@
 # Floor 3. The active set: columns, the side of zero that each is on, and Newton's step on them.
 from regfast._design cimport Columns
 from regfast._factor cimport Factor
+from regfast._gram cimport Gram
 from regfast._penalty cimport Penalty
 from regfast._state cimport residual_t, status_t
 
 
 cdef class Active:
     cdef Factor factor
+    cdef Gram gram
     cdef Py_ssize_t m, room
     cdef Py_ssize_t *id           # (m,) columns in the order of entry
     cdef double *sign             # (m,) side of zero that each is on
@@ -15,13 +17,9 @@ cdef class Active:
     cdef double *stop
     cdef double *bend
     cdef signed char *mark        # (m,) scratch
-    cdef double *panel            # (n, PANEL) scratch: w ∘ (x_j − mean_j)
-    cdef Py_ssize_t read          # entries of X read for the Gram
-    cdef bint reserve(self, Py_ssize_t more, Py_ssize_t n) noexcept nogil
+    cdef bint reserve(self, Py_ssize_t more) noexcept nogil
     cdef status_t add(self, residual_t *q, Columns X, Penalty pen, double alpha, Py_ssize_t k, Py_ssize_t *ids,
                       const double *c, signed char *inside, Py_ssize_t *refused) noexcept nogil
-    cdef void gram_rows(self, residual_t *q, Columns X, Py_ssize_t first, int k) noexcept nogil
-    cdef void gram_row(self, residual_t *q, Columns X, Py_ssize_t i) noexcept nogil
     cdef void clear(self) noexcept nogil
     cdef bint refactor(self, Penalty pen, double alpha) noexcept nogil
     cdef status_t exchange(self, residual_t *q, Columns X, Penalty pen, double alpha, Py_ssize_t j, const double *c,

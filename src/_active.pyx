@@ -5,18 +5,14 @@ cross zero or a bound, an exact line search along the step stops or bends, the s
 every round lowers the objective, so the search ends. Lee, Battle, Raina & Ng (2007), NIPS 19.
 """
 from libc.math cimport INFINITY, fabs, fmax, fmin, sqrt
-from libc.stdlib cimport free, malloc
-from libc.string cimport memset
+from libc.stdlib cimport free
 
 from regfast._design cimport Columns
 from regfast._factor cimport Factor, wider
+from regfast._gram cimport Gram
 from regfast._penalty cimport Penalty
 from regfast._residual cimport move
 from regfast._state cimport ACTIVE, FREE, NO_MEMORY, OK, UNFIT, WORKING, residual_t, status_t
-from regfast._vec cimport PANEL, dot, dots, lay, line_t, waxpy
-
-cdef enum:
-    FEW = 4  # so many columns or more share one read of the others
 
 cdef double DUST = 1e-7  # weights in a dependence that are only rounding
 
@@ -24,6 +20,7 @@ cdef double DUST = 1e-7  # weights in a dependence that are only rounding
 cdef class Active:
     def __cinit__(self):
         self.factor = Factor()
+        self.gram = Gram()
 
     def __dealloc__(self):
         free(self.id)
@@ -33,15 +30,10 @@ cdef class Active:
         free(self.stop)
         free(self.bend)
         free(self.mark)
-        free(self.panel)
 
-    cdef bint reserve(self, Py_ssize_t more, Py_ssize_t n) noexcept nogil:
+    cdef bint reserve(self, Py_ssize_t more) noexcept nogil:
         """Room for `more` columns; False when memory ends."""
         cdef Py_ssize_t room = max(2 * self.room, self.m + more, 32)
-        if self.panel == NULL:
-            self.panel = <double *> malloc(PANEL * n * sizeof(double))
-            if self.panel == NULL:
-                return False
         if not self.factor.reserve(more):
             return False
         if self.m + more <= self.room:
@@ -63,49 +55,6 @@ cdef class Active:
             self.factor.shift[i] = pen.ridge(alpha, self.id[i])
         return self.factor.refactor(0)
 
-    cdef void gram_rows(self, residual_t *q, Columns X, Py_ssize_t first, int k) noexcept nogil:
-        """Rows first to first + k of the Gram (k ≤ PANEL): products of these centred columns with all before them."""
-        cdef Py_ssize_t i, a, j
-        cdef int g
-        cdef double total[PANEL]
-        cdef double out[PANEL]
-        cdef line_t *x
-        memset(self.panel, 0, PANEL * q.n * sizeof(double))
-        for g in range(k):
-            j = self.id[first + g]
-            x = &X.line[X.slot[j]]
-            total[g] = 0
-            if q.mean[j] != 0:
-                for i in range(q.n):
-                    self.panel[PANEL * i + g] = -q.mean[j] * q.w[i]
-            lay(x, q.w, self.panel + g)
-            for i in range(q.n):
-                total[g] += self.panel[PANEL * i + g]
-        for a in range(first + k):
-            x = &X.line[X.slot[self.id[a]]]
-            dots(x, self.panel, out)
-            for g in range(k):
-                if a < first + g:
-                    self.factor.row(first + g)[a] = out[g] - q.mean[self.id[a]] * total[g]
-            self.read += x.size
-        for g in range(k):
-            self.factor.row(first + g)[first + g] = q.h[self.id[first + g]]
-
-    cdef void gram_row(self, residual_t *q, Columns X, Py_ssize_t i) noexcept nogil:
-        """The same for one row of a dense X, where it is four times as fast."""
-        cdef Py_ssize_t a, k, j = self.id[i]
-        cdef double total = 0
-        cdef double *g = self.factor.row(i)
-        for k in range(q.n):
-            self.panel[k] = -q.mean[j] * q.w[k]
-        waxpy(&X.line[X.slot[j]], 1, q.w, self.panel)
-        for k in range(q.n):
-            total += self.panel[k]
-        for a in range(i):
-            g[a] = dot(&X.line[X.slot[self.id[a]]], self.panel) - q.mean[self.id[a]] * total
-            self.read += X.line[X.slot[self.id[a]]].size
-        g[i] = q.h[j]
-
     cdef status_t add(self, residual_t *q, Columns X, Penalty pen, double alpha, Py_ssize_t k, Py_ssize_t *ids,
                       const double *c, signed char *inside, Py_ssize_t *refused) noexcept nogil:
         """Columns ids[0..k) enter, on the side that they are on or that c pulls them to.
@@ -113,19 +62,13 @@ cdef class Active:
         Those that depend on the others stay out: they are moved to the front of `ids`, `refused` says how many.
         """
         cdef Py_ssize_t i, j, first = self.m
-        if not self.reserve(k, q.n):
+        if not self.reserve(k):
             return NO_MEMORY
         for i in range(k):
             self.id[first + i] = ids[i]
             self.factor.shift[first + i] = pen.ridge(alpha, ids[i])
-        i = 0
-        while i < k:
-            if k - i < FEW:
-                self.gram_row(q, X, first + i)
-                i += 1
-            else:
-                self.gram_rows(q, X, first + i, <int> min(PANEL, k - i))
-                i += PANEL
+        if not self.gram.rows(q, X, self.id, first, k, self.factor.square, self.factor.room):
+            return NO_MEMORY
         self.factor.append(k, self.mark)
         refused[0] = 0
         for i in range(k):

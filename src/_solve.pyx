@@ -170,7 +170,13 @@ cdef class Solver(Screen):
                 return UNFIT
             moved[0] = True
             self.used += 1
-            self.recorrelate()
+            m = 0
+            for k in range(self.size):  # (c of the active columns has followed them)
+                if self._inside[self.ids[k]] < ACTIVE:
+                    self.picked[m] = self.ids[k]
+                    m += 1
+            self.reads += correlate(&self.q, self.cols, self.picked, m, &self._c[0])
+            m = self.active.m
             if self.due((self.size + m) * (self.X.entries // max(self.X.p, 1) + 1) + m * m):
                 return INTERRUPTED
         self.matched = False

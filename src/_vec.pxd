@@ -63,18 +63,6 @@ cdef extern from *:
         for (Py_ssize_t i = 0; i < n; i++) { \\
             double d = (double)x[i] - m[i], u = w * d; first[i] += u; square[i] += u * d; } \\
     }
-    #define REGFAST_DOTS(T, S) \\
-    REGFAST_SIMD static void regfast_dots_##S(const T *x, double m, const double *v, Py_ssize_t n, double *out) { \\
-        double s[4][8] = {{0}}; \\
-        Py_ssize_t i = 0; \\
-        int k, u; \\
-        for (; i + 4 <= n; i += 4) \\
-            for (u = 0; u < 4; u++) { \\
-                double a = (double)x[i + u] - m; \\
-                for (k = 0; k < 8; k++) s[u][k] += a * v[8 * (i + u) + k]; } \\
-        for (; i < n; i++) for (k = 0; k < 8; k++) s[0][k] += ((double)x[i] - m) * v[8 * i + k]; \\
-        for (k = 0; k < 8; k++) out[k] = (s[0][k] + s[2][k]) + (s[1][k] + s[3][k]); \\
-    }
     #define REGFAST_GATHERS(T, I, S) \\
     REGFAST_SIMD static void regfast_gathers_##S(const T *x, const I *at, const double *v, Py_ssize_t n, double *out) { \\
         double s[2][8] = {{0}}; \\
@@ -89,8 +77,6 @@ cdef extern from *:
     }
     REGFAST_DENSE(double, f64)
     REGFAST_DENSE(float, f32)
-    REGFAST_DOTS(double, f64)
-    REGFAST_DOTS(float, f32)
     REGFAST_GATHERS(double, int32_t, f64_i32)
     REGFAST_GATHERS(float, int32_t, f32_i32)
     REGFAST_GATHERS(double, int64_t, f64_i64)
@@ -105,8 +91,6 @@ cdef extern from *:
             z[i] = (z[i] > other ? z[i] : other) + rest[i] * d; }
     }
     """
-    void regfast_dots_f64(const double *x, double m, const double *v, Py_ssize_t n, double *out) noexcept nogil
-    void regfast_dots_f32(const float *x, double m, const double *v, Py_ssize_t n, double *out) noexcept nogil
     void regfast_gathers_f64_i32(const double *x, const int32_t *at, const double *v, Py_ssize_t n,
                                  double *out) noexcept nogil
     void regfast_gathers_f32_i32(const float *x, const int32_t *at, const double *v, Py_ssize_t n,
@@ -238,13 +222,9 @@ cdef inline void waxpy(const line_t *a, double s, const double *w, double *v) no
 
 
 cdef inline void dots(const line_t *a, const double *panel, double *out) noexcept nogil:
-    """out_g = Σ_k (x_k − shift) panel[at_k, g] for the eight columns of a panel: one read of the line serves them all."""
-    if a.kind == DOUBLE:
-        regfast_dots_f64(<const double *> a.x, a.shift, panel, a.size, out)
-    elif a.kind == SPARSE:
+    """out_g = Σ_k x_k panel[at_k, g], a sparse line against the PANEL columns of a panel: one gather serves them all."""
+    if a.kind == SPARSE:
         regfast_gathers_f64_i32(<const double *> a.x, <const int32_t *> a.at, panel, a.size, out)
-    elif a.kind == SINGLE:
-        regfast_dots_f32(<const float *> a.x, a.shift, panel, a.size, out)
     elif a.kind == SPARSE | SINGLE:
         regfast_gathers_f32_i32(<const float *> a.x, <const int32_t *> a.at, panel, a.size, out)
     elif a.kind == SPARSE | WIDE:
@@ -268,11 +248,27 @@ cdef inline Py_ssize_t position(const line_t *a, Py_ssize_t k) noexcept nogil:
 
 
 cdef inline void lay(const line_t *a, const double *w, double *panel) noexcept nogil:
-    """panel[at_k, 0] += w[at_k] (x_k − shift)"""
+    """panel[at_k, 0] += w[at_k] x_k, for a sparse line"""
     cdef Py_ssize_t k, i
     for k in range(a.size):
         i = position(a, k)
-        panel[PANEL * i] += w[i] * (value(a, k) - a.shift)
+        panel[PANEL * i] += w[i] * value(a, k)
+
+
+cdef inline void unpack(const line_t *a, Py_ssize_t start, Py_ssize_t size, const double *w, double *out) noexcept nogil:
+    """out_k = w_k (x_k − shift), for `size` entries of a dense line; w = NULL: all 1."""
+    cdef Py_ssize_t k
+    cdef const double *x = <const double *> a.x + start
+    cdef const float *y = <const float *> a.x + start
+    if a.kind & SINGLE:
+        for k in range(size):
+            out[k] = y[k] - a.shift
+    else:
+        for k in range(size):
+            out[k] = x[k] - a.shift
+    if w != NULL:
+        for k in range(size):
+            out[k] *= w[start + k]
 
 
 cdef inline void spread(const line_t *a, double m, const double *w, double *out) noexcept nogil:

@@ -59,7 +59,7 @@ cdef class Workspace:
         return self.read_in_all()
 
     cdef double read_in_all(self) noexcept nogil:
-        return (self.reads + self.active.read) / max(self.X.entries, 1)
+        return (self.reads + self.active.gram.read) / max(self.X.entries, 1)
 
     # ---- Ctrl-C
 

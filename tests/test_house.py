@@ -14,7 +14,7 @@ MODULES = sorted((ROOT / "regfast").glob("*.py"))
 FLOORS = [
     {"_vec", "_state", "_version"},
     {"_design", "_penalty", "_loss", "_factor"},
-    {"_residual", "_bounds", "_moments"},
+    {"_residual", "_bounds", "_gram", "_moments"},
     {"_cd", "_active", "_gap"},
     {"_work"},
     {"_screen"},
