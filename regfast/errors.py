@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 STATUS = ("converged", "max_iter", "rounding", "interrupted", "no_memory")
 """Words for the codes in ``src/_state.pxd``, in their order."""
 
+WORDS = np.array(STATUS)
+
 OK, MAX_ITER, ROUNDING, INTERRUPTED, NO_MEMORY = range(5)
 
 ADVICE = {

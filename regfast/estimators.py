@@ -134,16 +134,16 @@ class ElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
         X, y = validate_data(self, X, y, accept_sparse=["csc", "csr"], dtype=FLOATS, multi_output=True, y_numeric=True,
                              ensure_all_finite=True)
         y = np.asarray(y, dtype=np.float64)
-        targets = y.reshape(len(y), -1)
-        problem = self._problem(X, targets[:, 0], None if isinstance(sample_weight, Real) else sample_weight)
-        start_at = self._warm_coef(targets.shape[1], X.shape[1])
-        solved = [self._solve(problem.respond(np.ascontiguousarray(targets[:, t])),
-                              None if start_at is None else start_at[t]) for t in range(targets.shape[1])]
+        targets = np.ascontiguousarray(y.reshape(len(y), -1).T)
+        problem = self._problem(X, targets[0], None if isinstance(sample_weight, Real) else sample_weight)
+        start_at = self._warm_coef(len(targets), X.shape[1])
+        solved = [self._solve(problem.respond(target) if t else problem, None if start_at is None else start_at[t])
+                  for t, target in enumerate(targets)]
         coef, intercept, gaps, n_iter, relative, words = (list(part) for part in zip(*solved, strict=True))
         self.coef_ = np.array(coef).astype(X.dtype, copy=False)
         self.intercept_ = np.array(intercept, dtype=X.dtype) if self.fit_intercept else 0.0
         self.dual_gap_, self.n_iter_ = np.array(gaps), n_iter
-        if targets.shape[1] == 1:
+        if len(targets) == 1:
             self.coef_, self.dual_gap_, self.n_iter_ = self.coef_[0], self.dual_gap_[0], n_iter[0]
             if self.fit_intercept and y.ndim == 1:
                 self.intercept_ = np.atleast_1d(self.intercept_)[0]
@@ -152,8 +152,8 @@ class ElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def _problem(self, X: Any, y: Float, sample_weight: Any) -> Problem:
         n, p = X.shape
-        penalties = Penalties(float(self.l1_ratio), np.ones(p), np.full(p, 0.0 if self.positive else -np.inf),
-                              np.full(p, np.inf))
+        penalties = Penalties(float(self.l1_ratio), check.factors(None, p),
+                              *check.limits((0, np.inf) if self.positive else None, p))
         return build(check.as_data(X), y, check.weights(sample_weight, n), intercept=bool(self.fit_intercept),
                      standardize=False, penalties=penalties, n_alphas=int(self.alpha > 0))
 
@@ -271,8 +271,8 @@ def enet_path(X: Any, y: Any, *, l1_ratio: float = 0.5, eps: float = 1e-3, n_alp
     n, p = data.design.n, data.design.p
     if np.ndim(y) == 2 and np.shape(y)[1] != 1:
         raise ValueError(f"y must be 1-D, ({n},); got shape {np.shape(y)}: multi-task paths are not in this version")
-    penalties = Penalties(check.number("l1_ratio", l1_ratio, 0, 1), np.ones(p),
-                          np.full(p, 0.0 if positive else -np.inf), np.full(p, np.inf))
+    penalties = Penalties(check.number("l1_ratio", l1_ratio, 0, 1), check.factors(None, p),
+                          *check.limits((0, np.inf) if positive else None, p))
     problem = build(data, check.vector("y", y, n), check.weights(sample_weight, n), intercept=False, standardize=False,
                     penalties=penalties, n_alphas=100)
     fit = condense(problem).fit()

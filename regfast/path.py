@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from . import validation as check
 from .blas import single_threaded
 from .condense import condense
-from .errors import INTERRUPTED, NO_MEMORY, STATUS, warn_not_converged
+from .errors import INTERRUPTED, NO_MEMORY, STATUS, WORDS, warn_not_converged
 from .problem import Null, Penalties, Problem, build, start
 from .result import Path
 from .unpenalised import least_squares
@@ -167,7 +167,7 @@ def fit_path(
             if not hasattr(interrupt, "partial"):
                 interrupt.partial = None  # type: ignore[attr-defined]
             raise
-    warn_not_converged(path.alphas, path.gaps, list(path.status), path.gap_kind, tol)
+    warn_not_converged(path.alphas, path.gaps, path.status.tolist(), path.gap_kind, tol)
     return path
 
 
@@ -187,7 +187,7 @@ def solve(problem: Problem, alphas: Float | None, *, n_alphas: int = 100, eps: f
     with single_threaded():
         data, indices, indptr, b0, values, gaps, epochs, passes, codes = fit.run(
             positive, tol, max_iter, may_stop, null.total, tell)
-    words = [STATUS[code] for code in codes[:len(b0)]]
+    status = WORDS[codes[:len(b0)]]
     cut = len(codes) > len(b0)
     coefs = sp.csc_array((data, indices, indptr.astype(np.int32)), shape=(problem.data.design.p, len(b0)))
     b0, passes = small.intercepts(b0, coefs), small.passes(passes, problem)
@@ -196,7 +196,7 @@ def solve(problem: Problem, alphas: Float | None, *, n_alphas: int = 100, eps: f
         coefs = sp.csc_array(sp.hstack([coefs, sp.csc_array(last.coef[:, None])], format="csc"))
         b0, values, gaps = (np.append(x, z) for x, z in ((b0, last.intercept), (values, last.value), (gaps, last.kkt)))
         epochs, passes = np.append(epochs, last.n_iter), np.append(passes, fit.n_passes)
-        words.append(last.status)
+        status = np.append(status, last.status)
     path_status = "complete"
     if cut:
         path_status = STATUS[codes[-1]]
@@ -210,7 +210,7 @@ def solve(problem: Problem, alphas: Float | None, *, n_alphas: int = 100, eps: f
         deviance_ratio=1 - values / null.total if null.total > 0 else np.zeros(len(b0)),
         n_nonzero=np.diff(coefs.indptr).astype(np.int64), gaps=np.asarray(gaps),
         gap_kind="kkt residual" if wants_zero else problem.gap_kind,
-        n_iter=epochs.astype(np.int64), n_passes=passes, status=np.array(words, dtype=np.str_),
+        n_iter=epochs.astype(np.int64), n_passes=passes, status=status,
         path_status=path_status, feature_names_in_=problem.data.names, classes_=None,
         l1_ratio=problem.penalties.l1_ratio, tol=tol, fit_intercept=problem.intercept, standardize=standardize,
         family="gaussian", scales=problem.sd, alpha_max=null.alpha_max, n_samples=int(np.count_nonzero(problem.w)),

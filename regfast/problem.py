@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from ._penalty import ElasticNet
 from .blas import single_threaded
 from .errors import INTERRUPTED
 from .gram import alike, centred_gram, pays
-from .validation import Data, Float, blocks, check_finite
+from .validation import Data, Float, blocks, check_finite, repeated
 
 EPS = float(np.finfo(float).eps)
 BLOCK_LIMIT = 2000
@@ -24,6 +25,9 @@ BLOCK_LIMIT = 2000
 
 CHUNK = 8192
 """Columns handled at a time where temporaries of p numbers would be the largest thing in memory."""
+
+RANDOM = np.random.default_rng(0).random(4096)
+"""What marks columns, so that equal ones are found; more of it is made for more rows."""
 
 RIDGE_GRID = 1e-3
 """The smallest l1_ratio that α_max believes: with less, no finite α gives the null model (glmnet's rule)."""
@@ -105,7 +109,7 @@ def _never_empty(x: Float) -> Float:
 def scales(var: Float, standardize: bool) -> Float:
     """(p,) standard deviations, 1 for a constant column; or ones."""
     if not standardize:
-        return np.broadcast_to(np.float64(1), var.shape)
+        return repeated(1.0, len(var))
     out = np.sqrt(var)
     out[out == 0] = 1
     return out
@@ -123,39 +127,36 @@ def build(data: Data, y: Float, w: Float, *, intercept: bool, standardize: bool,
         X contains NaN or infinity, or values too large to square.
     """
     p = data.design.p
-    target = w * (y - w @ y if intercept else y)
-    mean, var, twin_of, square, pull = measure(data, w, target, n_alphas)
+    mean, var, twin_of, square, pull = measure(data, w, y, intercept, n_alphas)
     var[var <= (8 * EPS) ** 2 * (var + mean * mean)] = 0
-    dead = var == 0 if intercept else var + mean * mean == 0
-    scale = scales(var, standardize)
-    v = penalties.factors
-    open_ended = np.isinf(penalties.lo) & np.isinf(penalties.hi)
+    curvature = var if intercept else var + mean * mean
+    dead, v, scale = curvature == 0, penalties.factors, scales(var, standardize)
     free = np.flatnonzero((v == 0) & ~dead)
-    block = free[open_ended[free]]
+    block = free[np.isinf(penalties.lo[free]) & np.isinf(penalties.hi[free])]
     if block.size > BLOCK_LIMIT:
         block = block[:0]
-    with np.errstate(invalid="ignore"):  # inf · 0 where l1_ratio is 0 or 1
-        l1 = v * scale * penalties.l1_ratio
-        l2: Float = np.broadcast_to(np.float64(0), p)
-        if penalties.l1_ratio < 1:
-            l2 = np.where(np.isinf(v) | dead, 0.0, v * scale * scale * (1 - penalties.l1_ratio))
-    l1[np.isinf(v) | dead] = np.inf
+    out = dead | np.isinf(v)
+    l1 = np.where(out, 0.0, v)
+    l1 *= scale
+    l2 = l1 * scale * (1 - penalties.l1_ratio) if penalties.l1_ratio < 1 else repeated(0.0, p)
+    l1 *= penalties.l1_ratio
+    l1[out] = np.inf
     l1[superfluous(twin_of, l1, l2, penalties)] = np.inf
     l1[block] = np.inf
     if square is not None and not intercept:
         square += np.outer(mean, mean)
     return Problem(data, y, w, intercept, penalties, mean if intercept else np.zeros(p),
-                   var, var if intercept else var + mean * mean, standardize, l1, l2, block.astype(np.intp),
-                   np.setdiff1d(free, block).astype(np.intp), twin_of, square, pull)
+                   var, curvature, standardize, l1, l2, block,
+                   np.setdiff1d(free, block) if free.size > block.size else free[:0], twin_of, square, pull)
 
 
-def measure(data: Data, w: Float, target: Float, n_alphas: int) -> tuple[
+def measure(data: Data, w: Float, y: Float, intercept: bool, n_alphas: int) -> tuple[
         Float, Float, NDArray[Any], Float | None, Float | None]:
-    """Means, variances, the first of each group of equal columns; where it pays the centred Gram and X'target."""
+    """Means, variances, the first of each group of equal columns; where it pays the centred Gram and X'W(y − mean)."""
     n, p = data.design.n, data.design.p
     mean, var, mark = np.empty(p), np.empty(p), np.empty(p)
     if pays(n, p, n_alphas):
-        both = np.empty((2, p))
+        target, both = w * (y - w @ y if intercept else y), np.empty((2, p))
         products(data.design, np.stack([w, target]), both)
         mean = both[0]
         check_finite(data, mean, mean)
@@ -166,7 +167,7 @@ def measure(data: Data, w: Float, target: Float, n_alphas: int) -> tuple[
             var = np.maximum(np.diagonal(square), 0.0)
             check_finite(data, mean, var)
             return mean, var, alike(data.X, square), square, pull
-    moments(data.design, w, np.random.default_rng(0).random(n), mean, var, mark)
+    moments(data.design, w, RANDOM[:n] if n <= RANDOM.size else np.random.default_rng(0).random(n), mean, var, mark)
     check_finite(data, mean, var)
     return mean, var, twins(mean, var, mark), None, None
 
@@ -174,7 +175,12 @@ def measure(data: Data, w: Float, target: Float, n_alphas: int) -> tuple[
 def twins(mean: Float, var: Float, mark: Float) -> NDArray[Any]:
     """(p,) the lowest index of a column equal to this one: equal columns have bit-equal moments and random marks."""
     p = len(mark)
-    order = np.argsort(mark, kind="stable").astype(np.int32 if p < 2**31 else np.intp)
+    dtype = np.int32 if p < 2**31 else np.intp
+    ascending = np.sort(mark)
+    if (ascending[1:] > ascending[:-1]).all():
+        return np.arange(p, dtype=dtype)
+    del ascending
+    order = np.argsort(mark, kind="stable").astype(dtype)
     first = np.ones(p, dtype=bool)
     for rows in blocks(p - 1, CHUNK):
         o = order[rows.start:rows.stop + 1]
@@ -195,11 +201,12 @@ def superfluous(twin_of: NDArray[Any], l1: Float, l2: Float, penalties: Penaltie
     lo, hi, v = penalties.lo, penalties.hi, penalties.factors
     out = np.zeros(len(twin_of), dtype=bool)
     for rows in blocks(len(twin_of), CHUNK):
-        j = np.arange(rows.start, rows.stop)
-        i = twin_of[rows]
-        alike = (i != j) & (l1[j] == l1[i]) & (l2[j] == 0) & (l2[i] == 0) & (lo[j] == lo[i]) & (hi[j] == hi[i])
-        roomy = (np.isinf(lo[i]) | (lo[i] == 0)) & (np.isinf(hi[i]) | (hi[i] == 0))
-        out[rows] = alike & roomy & (v[j] > 0)
+        j = rows.start + np.flatnonzero(twin_of[rows] != np.arange(rows.start, rows.stop))
+        if j.size:
+            i = twin_of[j]
+            alike = (l1[j] == l1[i]) & (l2[j] == 0) & (l2[i] == 0) & (lo[j] == lo[i]) & (hi[j] == hi[i])
+            roomy = (np.isinf(lo[i]) | (lo[i] == 0)) & (np.isinf(hi[i]) | (hi[i] == 0))
+            out[j] = alike & roomy & (v[j] > 0)
     return out
 
 
@@ -247,7 +254,7 @@ def start(problem: Problem, fit: Fit) -> Null:
     if value == 0:
         return Null(status, 0.0 if total <= floor else total, 0.0, 0.0)
     # a column in the span of the free ones has no correlation left, only rounding
-    noise = (500 if problem.block.size else 32) * EPS * np.sqrt(2 * total)
+    noise = (500 if problem.block.size else 32) * EPS * math.sqrt(2 * total)
     pull = fit.largest_pull(problem.penalties.factors, problem.scale, noise)
     alpha_max = pull / max(problem.penalties.l1_ratio, RIDGE_GRID) * (1 + 4 * EPS)
     return Null(status, total, value, alpha_max)

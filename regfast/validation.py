@@ -204,7 +204,7 @@ def vector(name: str, x: Any, n: int, *, finite: bool = True) -> Float:
 
 def squarable(name: str, x: Float) -> None:
     """Its squares do not overflow."""
-    largest = float(np.max(np.abs(x), initial=0.0))
+    largest = float(np.abs(x).max(initial=0.0))
     if largest > 1e150:
         raise ValueError(f"{name} holds values too large to square in float64, up to {largest:g}; rescale it")
 
@@ -227,10 +227,15 @@ def weights(sample_weight: Any, n: int) -> Float:
     return np.asarray(w / w.sum())
 
 
+def repeated(x: float, p: int) -> Float:
+    """(p,) read-only: one number, seen p times."""
+    return np.ndarray(p, np.float64, np.float64(x), strides=(0,))
+
+
 def factors(penalty_factors: Any, p: int) -> Float:
     """(p,) factors in [0, ∞]."""
     if penalty_factors is None:
-        return np.broadcast_to(np.float64(1), p)  # one number, seen p times
+        return repeated(1.0, p)
     v = vector("penalty_factors", penalty_factors, p, finite=False)
     if np.isnan(v).any() or (v < 0).any():
         j = int(np.flatnonzero(~(v >= 0))[0])
@@ -241,7 +246,7 @@ def factors(penalty_factors: Any, p: int) -> Float:
 def limits(bounds: Any, p: int) -> tuple[Float, Float]:
     """(p,) lower and upper bounds that enclose 0."""
     if bounds is None:
-        return np.broadcast_to(-np.inf, p), np.broadcast_to(np.inf, p)
+        return repeated(-np.inf, p), repeated(np.inf, p)
     try:
         lo, hi = bounds
     except (TypeError, ValueError):
@@ -252,7 +257,7 @@ def limits(bounds: Any, p: int) -> tuple[Float, Float]:
             side = np.asarray(side, dtype=np.float64)
         except (TypeError, ValueError):
             raise TypeError(f"{name} must be numeric; got {side!r}") from None
-        pair.append(np.broadcast_to(side, p) if side.ndim == 0 else vector(name, side, p, finite=False))
+        pair.append(repeated(float(side), p) if side.ndim == 0 else vector(name, side, p, finite=False))
     if np.isnan(pair[0]).any() or np.isnan(pair[1]).any():
         raise ValueError("bounds must not contain NaN; use -inf and inf where a side is open")
     outside = np.flatnonzero((pair[0] > 0) | (pair[1] < 0))
@@ -288,10 +293,10 @@ def strengths(alphas: Any) -> Float:
         raise TypeError(f"alphas must be numbers; got {alphas!r}") from None
     if a.ndim != 1 or a.size == 0:
         raise ValueError(f"alphas must be a non-empty 1-D sequence; got shape {a.shape}")
-    bad = ~((a >= 0) & np.isfinite(a))
-    if bad.any():
-        raise ValueError(f"alphas must be finite and not negative; got {a[bad][0]}")
-    return np.unique(a)[::-1].copy()
+    down = np.sort(a)[::-1]
+    if not (down[-1] >= 0 and down[0] < np.inf):  # (NaN comes first)
+        raise ValueError(f"alphas must be finite and not negative; got {next(x for x in a if not 0 <= x < np.inf)}")
+    return np.asarray(down[np.concatenate([[True], down[1:] < down[:-1]])])
 
 
 def threads(n_jobs: int | None) -> int:

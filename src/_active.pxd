@@ -17,6 +17,8 @@ cdef class Active:
     cdef double *stop
     cdef double *bend
     cdef signed char *mark        # (m,) scratch
+    cdef Py_ssize_t *hit          # (hits,) places of the columns that Newton's step takes across zero or a bound
+    cdef Py_ssize_t hits
     cdef bint reserve(self, Py_ssize_t more) noexcept nogil
     cdef status_t add(self, residual_t *q, Columns X, Penalty pen, double alpha, Py_ssize_t k, Py_ssize_t *ids,
                       const double *c, signed char *inside, Py_ssize_t *refused) noexcept nogil
@@ -25,6 +27,8 @@ cdef class Active:
     cdef status_t exchange(self, residual_t *q, Columns X, Penalty pen, double alpha, Py_ssize_t j, const double *c,
                            signed char *inside) noexcept nogil
     cdef bint leave(self, const signed char *inside) noexcept nogil
+    cdef double overshoot(self, residual_t *q, Penalty pen, double alpha) noexcept nogil
+    cdef void halt(self, residual_t *q, Penalty pen, double alpha, double *c, signed char *inside) noexcept nogil
     cdef void tangent(self, Penalty pen, double alpha, const double *b) noexcept nogil
     cdef bint take(self, residual_t *q, Penalty pen, double alpha, double *c, double t,
                    signed char *inside) noexcept nogil

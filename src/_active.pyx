@@ -14,6 +14,9 @@ from regfast._penalty cimport Penalty
 from regfast._residual cimport move
 from regfast._state cimport ACTIVE, FREE, NO_MEMORY, OK, UNFIT, WORKING, residual_t, status_t
 
+cdef enum:
+    CROWD = 512  # columns that may stop at once
+
 cdef double DUST = 1e-7  # weights in a dependence that are only rounding
 
 
@@ -30,6 +33,7 @@ cdef class Active:
         free(self.stop)
         free(self.bend)
         free(self.mark)
+        free(self.hit)
 
     cdef bint reserve(self, Py_ssize_t more) noexcept nogil:
         """Room for `more` columns; False when memory ends."""
@@ -42,7 +46,7 @@ cdef class Active:
         return (wider(<void **> &self.id, self.m, room) and wider(<void **> &self.sign, self.m, room)
                 and wider(<void **> &self.rhs, 0, room) and wider(<void **> &self.step, 0, room)
                 and wider(<void **> &self.stop, 0, room) and wider(<void **> &self.bend, 0, room)
-                and wider(<void **> &self.mark, 0, room))
+                and wider(<void **> &self.mark, 0, room) and wider(<void **> &self.hit, 0, room))
 
     cdef void clear(self) noexcept nogil:
         """No active columns."""
@@ -151,7 +155,7 @@ cdef class Active:
         linear systems solved; 0 where the search does not end: rounding has the last word.
         """
         cdef Py_ssize_t i, j, left
-        cdef double t, slope
+        cdef double t, slope, gain
         cdef int count = 0, limit = 3 * <int> self.m + 20
         while count < limit:
             count += 1
@@ -169,14 +173,59 @@ cdef class Active:
                 if not self.leave(inside):
                     return 0
                 continue
-            t = search(self, q, pen, alpha, slope)
+            t = search(self, q, pen, alpha, slope, &gain)
             if t < 0:
                 return 0
-            if self.take(q, pen, alpha, c, t, inside):
+            if t < 1 and 0.5 * slope - self.overshoot(q, pen, alpha) > gain:
+                self.halt(q, pen, alpha, c, inside)
+            elif self.take(q, pen, alpha, c, t, inside):
                 return count
             if not self.leave(inside):
                 return 0
         return 0
+
+    cdef double overshoot(self, residual_t *q, Penalty pen, double alpha) noexcept nogil:
+        """What Newton's whole step loses of its gain if all that would cross zero or a bound stops there.
+
+        With e what is taken off the step d, the objective falls by ½ d'Hd − ½ e'He: H d is the gradient, and e spares
+        what it would have cost. Lists the columns in `hit`, where they stop in `stop`, e in `bend`; ∞ where they are too many to look at.
+        """
+        cdef Py_ssize_t i, k, j, count = 0
+        cdef double total = 0, to
+        for i in range(self.m):
+            j = self.id[i]
+            if breakpoint(q.b[j], self.step[i], pen.kink(alpha, j)) < 1:
+                to = 0
+            elif wall(q.b[j], self.step[i], pen.low(j), pen.high(j)) <= 1:
+                to = pen.high(j) if self.step[i] > 0 else pen.low(j)
+            else:
+                continue
+            self.hit[count], self.stop[count], self.bend[count] = i, to, to - q.b[j] - self.step[i]
+            count += 1
+        self.hits = count
+        if count > CROWD:
+            return INFINITY
+        for i in range(count):
+            total += 0.5 * self.bend[i] * self.bend[i] * (self.factor.gram(self.hit[i], self.hit[i])
+                                                          + self.factor.shift[self.hit[i]])
+            for k in range(i):
+                total += self.bend[i] * self.bend[k] * self.factor.gram(self.hit[i], self.hit[k])
+        return total
+
+    cdef void halt(self, residual_t *q, Penalty pen, double alpha, double *c, signed char *inside) noexcept nogil:
+        """b += step, but what `overshoot` found stops at zero or its bound and is to leave; c follows."""
+        cdef Py_ssize_t i, k, j
+        for i in range(self.m):
+            j = self.id[i]
+            c[j] -= self.rhs[i] - pen.ridge(alpha, j) * self.step[i]
+            q.b[j] += self.step[i]
+        for k in range(self.hits):
+            i = self.hit[k]
+            j = self.id[i]
+            q.b[j] = self.stop[k]
+            inside[j] = WORKING
+            for j in range(self.m):
+                c[self.id[j]] -= self.factor.gram(i, j) * self.bend[k]
 
     cdef void tangent(self, Penalty pen, double alpha, const double *b) noexcept nogil:
         """step = −∂b/∂α while the set and its signs hold."""
@@ -236,14 +285,20 @@ cdef inline double wall(double b, double d, double lo, double hi) noexcept nogil
     return INFINITY
 
 
-cdef double search(Active A, residual_t *q, Penalty pen, double alpha, double slope) noexcept nogil:
-    """The t in (0, 1] that minimises the objective along the step.
+cdef inline double fall(double slope, double passed, double start, double stop) noexcept nogil:
+    """How far the objective falls between two points of the step, no breakpoint between them."""
+    return (stop - start) * (slope * (1 - 0.5 * (start + stop)) - passed)
+
+
+cdef double search(Active A, residual_t *q, Penalty pen, double alpha, double slope, double *gain) noexcept nogil:
+    """The t in (0, 1] that minimises the objective along the step, and by how much that is less.
 
     Its derivative there is (t − 1)·slope plus the kinks passed, each |step|·kink; it only rises, so walk the
     breakpoints upwards until it is no longer negative. A bound ends the walk. −1: rounding has made the slope useless.
     """
     cdef Py_ssize_t i, k, count = 0
-    cdef double end = 1, passed = 0, t, stop
+    cdef double end = 1, passed = 0, t, stop, last = 0
+    gain[0] = 0
     if slope < 0 or slope != slope:
         return -1
     for i in range(A.m):
@@ -256,14 +311,16 @@ cdef double search(Active A, residual_t *q, Penalty pen, double alpha, double sl
                 k -= 1
             A.stop[k], A.bend[k] = stop, fabs(A.step[i]) * pen.kink(alpha, A.id[i])
             count += 1
-    for k in range(count):
-        stop = A.stop[k]
-        t = 1 - passed / slope if slope > 0 else 0
-        if t <= stop:
-            return fmin(end, fmax(t, 0)) if t > 0 else -1
-        if stop >= end:
-            return end
-        passed += A.bend[k]
+    for k in range(count + 1):
+        stop = A.stop[k] if k < count else INFINITY
+        t = fmin(end, 1 - passed / slope if slope > 0 else 0 if k < count else 1)
+        if t <= stop:  # the derivative ends before the next breakpoint
+            if t <= 0:
+                return -1
+            gain[0] += fall(slope, passed, last, t)
+            return t
+        gain[0] += fall(slope, passed, last, stop)
+        passed, last = passed + A.bend[k], stop
         if (stop - 1) * slope + passed >= 0:
             return stop
-    return fmin(end, 1 - passed / slope if slope > 0 else 1)
+    return end

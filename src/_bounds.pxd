@@ -12,6 +12,7 @@ cdef class Bounds:
     cdef double size                  # its norm
     cdef double blur                  # blur² of norms is what rounding hides of the references' correlations
     cdef const double *w
+    cdef const double *over           # (n,) 1/w; 0 where w is
     cdef int32_t *column              # (live,) their numbers, ascending
     cdef double *width                # (live,) the strength at which |c_j| = 1 no longer moves b_j
     cdef double *norm                 # (live,) width² · h

@@ -14,7 +14,8 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from regfast._penalty cimport Penalty
-from regfast._vec cimport regfast_axpy_f64, regfast_dot_f64, regfast_reach, regfast_rotate, regfast_waxpy_f64
+from regfast._vec cimport (regfast_axpy_f64, regfast_dot_f64, regfast_energy, regfast_reach, regfast_rotate,
+                           regfast_waxpy_f64)
 
 cdef enum:
     TILE = 256            # columns at a time, so that they stay in the first cache
@@ -24,10 +25,10 @@ cdef double EPS = 2.220446049250313e-16
 
 
 cdef class Bounds:
-    def __cinit__(self, Penalty pen, const double[::1] w, const double[::1] h, Py_ssize_t p):
+    def __cinit__(self, Penalty pen, const double[::1] w, const double[::1] over, const double[::1] h, Py_ssize_t p):
         cdef Py_ssize_t j, k = 0
         cdef double up, down
-        self.n, self.w = w.shape[0], &w[0]
+        self.n, self.w, self.over = w.shape[0], &w[0], &over[0]
         for j in range(p):
             self.live += h[j] > 0 and 0 < fmin(pen.hold(1, j), pen.hold(-1, j)) < INFINITY
         self.column = <int32_t *> malloc(self.live * sizeof(int32_t) + 1)
@@ -55,19 +56,14 @@ cdef class Bounds:
 
     cdef void look(self, const double *r) noexcept nogil:
         """Split r into what the references span, coefficients a, and the rest, of norm `far`."""
-        cdef Py_ssize_t i
         cdef int k
-        cdef double whole = 0, total = 0
         memcpy(self.off, r, self.n * sizeof(double))
         for k in range(self.count):
             self.a[k] = regfast_dot_f64(self.q + k * self.n, 0, r, self.n)
         for k in range(self.count):
             regfast_waxpy_f64(self.q + k * self.n, 0, -self.a[k], self.w, self.off, self.n)
-        for i in range(self.n):
-            if self.w[i] > 0:
-                total += self.off[i] * self.off[i] / self.w[i]
-                whole += r[i] * r[i] / self.w[i]
-        self.far, self.size = sqrt(total), sqrt(whole)
+        self.far = sqrt(regfast_energy(self.off, 0, self.w, self.over, self.n))
+        self.size = sqrt(regfast_energy(r, 0, self.w, self.over, self.n))
 
     cdef void remember(self, const double *r, const double *c) noexcept nogil:
         """r becomes the newest reference, from its exact c = X'r (p,); beyond MEMORY the oldest goes.
@@ -89,7 +85,7 @@ cdef class Bounds:
         for k in range(m):
             a[k] = self.a[k]
         for i in range(self.n):
-            self.q[m * self.n + i] = self.off[i] / (self.w[i] * d) if self.w[i] > 0 else 0
+            self.q[m * self.n + i] = self.off[i] * self.over[i] / d
         x = self.known + m * self.live
         for j in range(self.live):
             x[j] = self.width[j] * c[self.column[j]] / d

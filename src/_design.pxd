@@ -8,6 +8,7 @@ cdef class Columns:
     """The columns that one call works with: views into X, or extracted copies where X is stored by rows."""
     cdef line_t *line           # (count,)
     cdef int32_t *slot          # (p,) where column j stands in `line`, −1: not here
+    cdef int32_t *height        # (p,) entries in each column of a sparse X stored by rows; NULL until one is extracted
     cdef Py_ssize_t count, room, chunks
     cdef const double *shift    # (p,) taken off dense columns as they are read; NULL: nothing
     cdef void **chunk           # the memory of extracted columns
@@ -31,7 +32,16 @@ cdef class Design:
     cdef line_t stored(self, Py_ssize_t k) noexcept nogil
     cdef void scan(self, Py_ssize_t start, Py_ssize_t stop, int k, const double **v, const double *shift,
                    double **out) noexcept nogil
-    cdef void spreads(self, Py_ssize_t start, Py_ssize_t stop, const double *w, const double *mean, double *first,
-                      double *square, double *weight) noexcept nogil
     cdef status_t fetch(self, const Py_ssize_t *ids, Py_ssize_t m, Columns into) noexcept nogil
     cdef Py_ssize_t toll(self, const Py_ssize_t *ids, Py_ssize_t m, Columns into) noexcept nogil
+
+
+cdef class ColumnDesign(Design):
+    cdef void gauges(self, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t base, const double *w, const double *u,
+                     double *mean, double *var, double *mark) noexcept nogil
+
+
+cdef class RowDesign(Design):
+    cdef line_t part(self, Py_ssize_t i, Py_ssize_t start, Py_ssize_t stop) noexcept nogil
+    cdef void spreads(self, Py_ssize_t start, Py_ssize_t stop, const double *w, const double *mean, double *first,
+                      double *square, double *weight) noexcept nogil

@@ -1,16 +1,16 @@
-"""X as stored, behind a few verbs: ``scan`` (X'v), ``spreads``, ``fetch`` (working columns), ``stored``.
+"""X as stored, behind a few verbs: ``scan`` (X'v), ``fetch`` (working columns), ``stored``.
 
 Storage is two independent choices. What a line looks like (dense or sparse, float32 or float64, int32 or int64
 positions) is the business of ``_vec``; whether the lines are the columns or the rows of X is the one thing that the two
 classes here differ in. Nothing above this file knows either.
 """
 from libc.stdint cimport int32_t, int64_t
-from libc.stdlib cimport free, malloc, realloc
+from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memset
 
 from regfast._state cimport NO_MEMORY, OK, status_t
-from regfast._vec cimport (SINGLE, SPARSE, WIDE, axpy, deviate, dot, index_t, line_t, position, raxpy, real_t,
-                           spread, value)
+from regfast._vec cimport (SINGLE, SPARSE, WIDE, axpy, deviate, dot, dot2, gauge, index_t, line_t, position, raxpy,
+                           real_t, value)
 
 cdef enum:
     TILE = 2048  # columns per tile of a row-major scan: 16 KB of output stays in the first cache
@@ -30,6 +30,7 @@ cdef class Columns:
         free(self.chunk)
         free(self.line)
         free(self.slot)
+        free(self.height)
 
     cdef bint reserve(self, Py_ssize_t more) noexcept nogil:
         """Room for `more` further lines; False when memory ends. Doubles, so that growing stays linear."""
@@ -81,10 +82,6 @@ cdef class Design:
         larger than what varies about it. A sparse one is not.
         """
 
-    cdef void spreads(self, Py_ssize_t start, Py_ssize_t stop, const double *w, const double *mean, double *first,
-                      double *square, double *weight) noexcept nogil:
-        """Per column Σw(x − mean), Σw(x − mean)² and Σw over the stored entries; sparse rows add, the caller zeroes."""
-
     cdef status_t fetch(self, const Py_ssize_t *ids, Py_ssize_t m, Columns into) noexcept nogil:
         """Make columns `ids` (those not there yet) available in `into`."""
 
@@ -99,23 +96,28 @@ cdef class ColumnDesign(Design):
                    double **out) noexcept nogil:
         cdef Py_ssize_t j
         cdef int i
+        cdef double both[2]
         cdef line_t a
         for j in range(start, stop):
             a = self.stored(j)
             if shift != NULL and self.ptr == NULL:
                 a.shift = shift[j]
-            for i in range(k):
-                out[i][j] = dot(&a, v[i])
+            for i in range(0, k - 1, 2):
+                dot2(&a, v[i], v[i + 1], both)
+                out[i][j], out[i + 1][j] = both[0], both[1]
+            if k % 2:
+                out[k - 1][j] = dot(&a, v[k - 1])
 
-    cdef void spreads(self, Py_ssize_t start, Py_ssize_t stop, const double *w, const double *mean, double *first,
-                      double *square, double *weight) noexcept nogil:
+    cdef void gauges(self, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t base, const double *w, const double *u,
+                     double *mean, double *var, double *mark) noexcept nogil:
+        """Means, variances and marks (see `gauge`) of columns start to stop."""
         cdef Py_ssize_t j
         cdef double out[3]
         cdef line_t a
         for j in range(start, stop):
             a = self.stored(j)
-            spread(&a, mean[j], w, out)
-            first[j], square[j], weight[j] = out[0], out[1], out[2]
+            gauge(&a, base, w, u, out)
+            mean[j], var[j], mark[j] = out[0], out[1], out[2]
 
     cdef Py_ssize_t toll(self, const Py_ssize_t *ids, Py_ssize_t m, Columns into) noexcept nogil:
         cdef Py_ssize_t k, total = 0
@@ -186,6 +188,7 @@ cdef class RowDesign(Design):
 
     cdef void spreads(self, Py_ssize_t start, Py_ssize_t stop, const double *w, const double *mean, double *first,
                       double *square, double *weight) noexcept nogil:
+        """Per column Σw(x − mean), Σw(x − mean)² and Σw over the stored entries; sparse rows add, the caller zeroes."""
         cdef Py_ssize_t i, j, tile, end
         cdef line_t a
         if self.ptr != NULL:
@@ -212,7 +215,7 @@ cdef class RowDesign(Design):
                 into.slot[ids[k]] = into.count
                 into.line[into.count].at = NULL
                 into.line[into.count].shift = 0 if into.shift == NULL else into.shift[ids[k]]
-                into.line[into.count].size = 0 if self.ptr != NULL else self.n
+                into.line[into.count].size = ids[k] if self.ptr != NULL else self.n  # (a number, until `extract`)
                 into.line[into.count].kind = self.kind & ~WIDE  # extracted positions are rows, and int32
                 into.count += 1
         if into.count == fresh:
@@ -223,19 +226,22 @@ cdef class RowDesign(Design):
 
 
 cdef status_t extract(RowDesign X, Columns into, Py_ssize_t fresh, real_t *x) noexcept nogil:
-    """Copy the columns in slots fresh.. out of the rows: one sweep to count (sparse), one to fill."""
+    """Copy the columns in slots fresh.. out of the rows, in one sweep."""
     cdef Py_ssize_t i, k, s, total = 0, rows = X.n
     cdef int32_t *at = NULL
     cdef line_t a
     cdef line_t *to
-    if X.ptr != NULL:
+    if X.ptr != NULL and into.height == NULL:  # once: how long the columns are
+        into.height = <int32_t *> calloc(max(X.p, 1), sizeof(int32_t))
+        if into.height == NULL:
+            return NO_MEMORY
         for i in range(rows):
             a = X.stored(i)
             for k in range(a.size):
-                s = into.slot[position(&a, k)]
-                if s >= fresh:
-                    into.line[s].size += 1
+                into.height[position(&a, k)] += 1
     for s in range(fresh, into.count):
+        if X.ptr != NULL:
+            into.line[s].size = into.height[into.line[s].size]
         total += into.line[s].size
     x = <real_t *> into.allocate(total * sizeof(real_t))
     if X.ptr != NULL:

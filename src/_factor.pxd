@@ -11,6 +11,7 @@ cdef class Factor:
     cdef double *sine            # (m,) scratch
     cdef bint reserve(self, Py_ssize_t more) noexcept nogil
     cdef double *row(self, Py_ssize_t i) noexcept nogil
+    cdef double gram(self, Py_ssize_t i, Py_ssize_t j) noexcept nogil
     cdef Py_ssize_t append(self, Py_ssize_t k, signed char *taken) noexcept nogil
     cdef void lower(self, Py_ssize_t i, Py_ssize_t start, Py_ssize_t stop) noexcept nogil
     cdef void substitute(self, Py_ssize_t i, Py_ssize_t start, Py_ssize_t stop) noexcept nogil

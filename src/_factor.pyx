@@ -11,7 +11,7 @@ from libc.string cimport memcpy, memmove
 from scipy.linalg.cython_blas cimport dsyrk, dtrsm
 from scipy.linalg.cython_lapack cimport dpotrf
 
-from regfast._vec cimport regfast_axpy_f64, regfast_dot_f64
+from regfast._vec cimport regfast_axpy_f64, regfast_dot_f64, regfast_spin
 
 cdef enum:
     SMALL = 1048576  # multiply-adds below which our own loops win; BLAS does ten times as many a second
@@ -57,6 +57,10 @@ cdef class Factor:
     cdef double *row(self, Py_ssize_t i) noexcept nogil:
         """Where row i of the Gram is to be put, up to its diagonal, before `append`."""
         return self.square + i * self.room
+
+    cdef double gram(self, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
+        """An entry of the Gram."""
+        return self.diagonal[i] if i == j else self.square[min(i, j) * self.room + max(i, j)]
 
     cdef Py_ssize_t append(self, Py_ssize_t k, signed char *taken) noexcept nogil:
         """Rows m to m + k of the Gram join the factor, less those that depend on the ones before them.
@@ -177,24 +181,28 @@ cdef class Factor:
         return self.refactor(first)
 
     cdef void rotate_out(self, Py_ssize_t k) noexcept nogil:
-        """Row k leaves; rotations, row by row, make the factor triangular again."""
-        cdef Py_ssize_t i, t, last = self.m - 1, room = self.room
-        cdef double a, b, r
+        """Row k leaves; rotations make the factor triangular again, found row by row, applied to eight rows at once."""
+        cdef Py_ssize_t i, g, t, block, last = self.m - 1, room = self.room
+        cdef double r
         cdef double *row
         for i in range(k):  # the Gram closes up
             memmove(self.square + i * room + k, self.square + i * room + k + 1, (last - k) * sizeof(double))
-        for i in range(k, last):
+        i = k
+        while i < last:
+            block = min(8, last - i)
             row = self.square + (i + 1) * room
-            for t in range(k, i):  # the rotations found in the rows above
-                a, b = row[t], row[t + 1]
-                row[t] = self.cosine[t] * a + self.sine[t] * b
-                row[t + 1] = self.cosine[t] * b - self.sine[t] * a
-            r = hypot(row[i], row[i + 1])
-            self.cosine[i], self.sine[i] = row[i] / r, row[i + 1] / r
-            row[i] = r
-            memcpy(row - room, row, (i + 1) * sizeof(double))
-            memcpy(row - room + i + 1, row + i + 2, (last - i - 1) * sizeof(double))
-            self.diagonal[i], self.shift[i] = self.diagonal[i + 1], self.shift[i + 1]
+            regfast_spin(row + k, room, <int> block, self.cosine + k, self.sine + k, i - k)
+            for g in range(block):
+                t = i + g
+                regfast_spin(row + i, room, 1, self.cosine + i, self.sine + i, g)
+                r = hypot(row[t], row[t + 1])
+                self.cosine[t], self.sine[t] = row[t] / r, row[t + 1] / r
+                row[t] = r
+                memcpy(row - room, row, (t + 1) * sizeof(double))
+                memcpy(row - room + t + 1, row + t + 2, (last - t - 1) * sizeof(double))
+                self.diagonal[t], self.shift[t] = self.diagonal[t + 1], self.shift[t + 1]
+                row += room
+            i += block
         self.m = last
         self.dropped += 1
 

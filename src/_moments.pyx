@@ -1,5 +1,5 @@
 """What set-up needs of X, in one read where columns are stored and in two where rows are."""
-from regfast._design cimport Design
+from regfast._design cimport ColumnDesign, Design, RowDesign
 
 import numpy as np
 
@@ -14,53 +14,73 @@ def products(Design X, const double[:, ::1] v, double[:, ::1] out, const double[
     """out (k, p) = v X for a few vectors v (k, n), in one read of X; a dense X is read less `shift` (p,)."""
     cdef const double *from_[MANY]
     cdef double *to[MANY]
-    cdef Py_ssize_t start = 0, stop
     cdef int i, k = v.shape[0]
-    cdef const double *off = &shift[0] if shift is not None and X.p else NULL
-    if X.p == 0:
-        return
-    for i in range(k):
-        from_[i], to[i] = &v[i, 0], &out[i, 0]
+    if X.p:
+        for i in range(k):
+            from_[i], to[i] = &v[i, 0], &out[i, 0]
+        pass_over(X, k, from_, &shift[0] if shift is not None else NULL, to)
+
+
+cdef pass_over(Design X, int k, const double **v, const double *shift, double **out):
+    """X'v_i for k vectors, cut so that Ctrl-C is heard."""
+    cdef Py_ssize_t start = 0, stop
     while start < X.steps:
         stop = min(start + max(1, X.steps * 2 ** 24 // max(X.entries, 1)), X.steps)
         with nogil:
-            X.scan(start, stop, k, from_, off, to)
+            X.scan(start, stop, k, v, shift, out)
         PyErr_CheckSignals()
         start = stop
 
 
 def moments(Design X, const double[::1] w, const double[::1] u, double[::1] mean, double[::1] var, double[::1] mark):
-    """Fill (p,) mean Σwx, variance Σw(x − mean)² and mark Σux; w sums to 1.
+    """Fill (p,) mean Σwx, variance Σw(x − mean)² and a mark; w sums to 1.
 
-    Never E[x²] − mean². Equal columns have bit-equal moments and marks; with random u others do not.
-    Taking off the square of what the mean was wrong by makes a constant column come out as zero, however long it is.
-    Columns are read once, while they are in cache; rows twice.
+    Never E[x²] − mean². Equal columns have bit-equal moments and marks; with random u others do not. A constant column
+    comes out as zero, however long it is. Columns are read once, rows twice.
     """
+    cdef Py_ssize_t j
+    if X.p and isinstance(X, ColumnDesign):
+        by_columns(X, w, u, mean, var, mark)
+    elif X.p:
+        by_rows(X, w, u, mean, var, mark)
+    for j in range(X.p):
+        var[j] = 0 if var[j] < 0 else var[j]
+
+
+cdef by_columns(ColumnDesign X, const double[::1] w, const double[::1] u, double[::1] mean, double[::1] var,
+                double[::1] mark):
+    """In one read; `base` is the first row that has weight."""
+    cdef Py_ssize_t base = 0, start = 0, stop
+    while w[base] == 0:
+        base += 1
+    while start < X.p:
+        stop = min(start + max(1, X.p * 2 ** 24 // max(X.entries, 1)), X.p)
+        with nogil:
+            X.gauges(start, stop, base, &w[0], &u[0], &mean[0], &var[0], &mark[0])
+        PyErr_CheckSignals()
+        start = stop
+
+
+cdef by_rows(RowDesign X, const double[::1] w, const double[::1] u, double[::1] mean, double[::1] var,
+             double[::1] mark):
+    """In two; taking off the square of what the mean was wrong by makes constant columns zero."""
     cdef double[::1] first = np.zeros(X.p)
     cdef double[::1] weight = np.zeros(X.p)
-    cdef Py_ssize_t j, start, stop, slice = max(1, X.steps * (2 ** 24 if X.sweeps else 2 ** 15) // max(X.entries, 1))
-    cdef int second
-    cdef double rest, off, square
+    cdef Py_ssize_t j, start = 0, stop
+    cdef double rest, off
     cdef const double *v[2]
     cdef double *out[2]
-    if X.p == 0:
-        return
     v[0], v[1], out[0], out[1] = &w[0], &u[0], &mean[0], &mark[0]
+    pass_over(X, 2, v, NULL, out)
     var[:] = 0
-    for second in range(1 + X.sweeps):
-        start = 0
-        while start < X.steps:
-            stop = min(start + slice, X.steps)
-            with nogil:
-                if second == 0:
-                    X.scan(start, stop, 2, v, NULL, out)
-                if second == X.sweeps:
-                    X.spreads(start, stop, &w[0], &mean[0], &first[0], &var[0], &weight[0])
-            PyErr_CheckSignals()
-            start = stop
+    while start < X.steps:
+        stop = min(start + max(1, X.steps * 2 ** 24 // max(X.entries, 1)), X.steps)
+        with nogil:
+            X.spreads(start, stop, &w[0], &mean[0], &first[0], &var[0], &weight[0])
+        PyErr_CheckSignals()
+        start = stop
     for j in range(X.p):
         rest = 0 if weight[j] > 1 - 1e-12 else 1 - weight[j]  # the rows that a sparse column does not store
         off = first[j] - rest * mean[j]
-        square = var[j] + rest * mean[j] * mean[j] - off * off
+        var[j] += rest * mean[j] * mean[j] - off * off
         mean[j] += off
-        var[j] = 0 if square < 0 else square

@@ -1,7 +1,7 @@
 # Floor 2. The weighted residual of a quadratic, and what it says about columns. (residual_t: _state.pxd)
 from regfast._design cimport Columns
 from regfast._state cimport residual_t
-from regfast._vec cimport dot, line_t, waxpy
+from regfast._vec cimport dot, expect, line_t, regfast_energy, waxpy
 
 
 cdef inline void move(residual_t *q, const line_t *x, Py_ssize_t j, double d) noexcept nogil:
@@ -15,12 +15,15 @@ cdef inline double correlation(residual_t *q, const line_t *x, Py_ssize_t j) noe
     return dot(x, q.r) - q.mean[j] * q.rsum
 
 
-cdef inline Py_ssize_t correlate(residual_t *q, Columns X, const Py_ssize_t *ids, Py_ssize_t m, double *c) noexcept nogil:
+cdef inline Py_ssize_t correlate(residual_t *q, Columns X, const Py_ssize_t *ids, Py_ssize_t m,
+                                 double *c) noexcept nogil:
     """c_j for every j in `ids`; returns how many entries of X that read."""
     cdef Py_ssize_t k, read = 0
     cdef line_t *x
     for k in range(m):
         x = &X.line[X.slot[ids[k]]]
+        if k + 1 < m:
+            expect(&X.line[X.slot[ids[k + 1]]])
         c[ids[k]] = correlation(q, x, ids[k])
         read += x.size
     return read
@@ -28,10 +31,4 @@ cdef inline Py_ssize_t correlate(residual_t *q, Columns X, const Py_ssize_t *ids
 
 cdef inline double energy(residual_t *q) noexcept nogil:
     """Σ w (t − b0 − Xb)², read off the residual; rows of weight zero have none."""
-    cdef Py_ssize_t i
-    cdef double total = 0, r
-    for i in range(q.n):
-        if q.w[i] > 0:
-            r = q.r[i] - q.rsum * q.w[i]
-            total += r * r / q.w[i]
-    return total
+    return regfast_energy(q.r, q.rsum, q.w, q.over, q.n)

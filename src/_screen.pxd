@@ -16,7 +16,7 @@ cdef class Screen(Workspace):
     cdef bint audited(self, double alpha) noexcept nogil
     cdef status_t foresee(self, double alpha, Py_ssize_t *added) noexcept nogil
     cdef void look(self, double alpha) noexcept nogil
-    cdef status_t fetch(self, double alpha, Py_ssize_t m) noexcept nogil
+    cdef status_t fetch(self, double alpha, Py_ssize_t *ids, Py_ssize_t m, Py_ssize_t room) noexcept nogil
     cdef status_t whole(self, double alpha) noexcept nogil
     cdef status_t enlarge(self, double alpha, Py_ssize_t *added) noexcept nogil
     cdef status_t widen(self, Py_ssize_t more) noexcept nogil

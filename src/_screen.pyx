@@ -90,7 +90,7 @@ cdef class Screen(Workspace):
 
     def __init__(self, *args):
         Workspace.__init__(self, *args)
-        self.bounds = Bounds(self.pen, self._w, self._h, self.X.p)
+        self.bounds = Bounds(self.pen, self._w, self._over, self._h, self.X.p)
         self.near_room = <Py_ssize_t> (SHARE * self.bounds.live) + LEAST
         self._ahead = np.zeros(max(self.X.p, 1))
         self.audit = np.empty(max(self.X.p, 1)) if os.environ.get("REGFAST_DEBUG_AUDIT") else None
@@ -131,8 +131,12 @@ cdef class Screen(Workspace):
         cdef Py_ssize_t read
         if self.bounds.count and not whole:
             self.look(alpha)
+            status = OK
+            if self.m_near >= 0 and self.X.sweeps:  # one sweep for these spares many passes later
+                status = self.fetch(alpha, self.near, self.m_near, self.m_near + self.room)
             if self.m_near >= 0 and self.X.toll(self.near, self.m_near, self.cols) <= SHARE * self.X.entries:
-                status = self.X.fetch(self.near, self.m_near, self.cols)
+                if status == OK:
+                    status = self.X.fetch(self.near, self.m_near, self.cols)
                 if status != OK:
                     return status
                 self.recorrelate()
@@ -234,7 +238,7 @@ cdef class Screen(Workspace):
     cdef status_t gather(self, double alpha, Py_ssize_t m) noexcept nogil:
         """The m columns of `fresh` join `ids`, both ascending (so that of two equal ones the first enters)."""
         cdef Py_ssize_t i = self.size - 1, k = m - 1, to
-        cdef status_t status = self.fetch(alpha, m)
+        cdef status_t status = self.fetch(alpha, self.fresh, m, self.room)
         self.size += m
         for to in range(self.size - 1, -1, -1):
             if k < 0:
@@ -247,23 +251,24 @@ cdef class Screen(Workspace):
                 i -= 1
         return status
 
-    cdef status_t fetch(self, double alpha, Py_ssize_t m) noexcept nogil:
-        """Columns `fresh`; where a sweep over X brings as many as one likes, also those that may soon be asked for."""
+    cdef status_t fetch(self, double alpha, Py_ssize_t *ids, Py_ssize_t m, Py_ssize_t room) noexcept nogil:
+        """Columns ids[0..m); where a sweep over X brings as many as one likes, also those that may soon be asked for.
+
+        The list has room for so many; what is behind the m is overwritten.
+        """
         cdef Py_ssize_t k, missing = 0, more = 0
         cdef double part = 0.5
         for k in range(m):
-            missing += self.cols.slot[self.fresh[k]] < 0
-        if not (missing and self.X.sweeps and self.bounds.count):
-            return self.X.fetch(self.fresh, m, self.cols)
-        memcpy(self.picked, self.fresh, m * sizeof(Py_ssize_t))
-        while part < 1:
-            more = self.bounds.reach(part * alpha, 0, &self._inside[0], self.picked + m, self.room - m)
-            if more <= self.room - m:
-                break
-            part += 0.1
-            more = 0
-        self.bounds.name(self.picked + m, more, NULL)
-        return self.X.fetch(self.picked, m + more, self.cols)
+            missing += self.cols.slot[ids[k]] < 0
+        if missing and self.X.sweeps and self.bounds.count:
+            while part < 1:
+                more = self.bounds.reach(part * alpha, 0, &self._inside[0], ids + m, room - m)
+                if more <= room - m:
+                    break
+                part += 0.1
+                more = 0
+            self.bounds.name(ids + m, more, NULL)
+        return self.X.fetch(ids, m + more, self.cols)
 
     cdef status_t take_stock(self, level_t level) noexcept nogil:
         """The working set anew, from nothing but the coefficients; no active set."""

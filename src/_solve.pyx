@@ -101,7 +101,7 @@ cdef class Solver(Screen):
 
         A few at a time: once these are solved for, many of the others no longer want to (and the factor stays small).
         """
-        cdef Py_ssize_t k, j, m = 0, count, most = max(16, self.active.m // 32)
+        cdef Py_ssize_t k, j, m = 0, count, most = max(16, self.active.m // 8)
         cdef status_t status
         cdef double over, worst = 0, noise = 4e-15 * sqrt(energy(&self.q))
         for k in range(self.size):

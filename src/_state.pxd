@@ -14,6 +14,7 @@ ctypedef struct residual_t:
     # so that centring costs one scalar and never a sweep over the rows (docs/architecture.md).
     Py_ssize_t n
     const double *w      # (n,) weights, sum 1
+    const double *over   # (n,) 1/w; 0 where w is
     double *r            # (n,)
     double rsum          # what Σ r has become since r was last centred; 0 without intercept
     double *b            # (p,) coefficients

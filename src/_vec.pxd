@@ -25,6 +25,12 @@ cdef extern from *:
     #ifndef REGFAST_SIMD
     #  define REGFAST_SIMD
     #endif
+    /* Where one loop keeps several sums, compilers leave it scalar: eight lanes are spelled out (GCC and Clang). */
+    typedef double regfast_v8 __attribute__((vector_size(64), aligned(8), may_alias));
+    typedef float regfast_f8 __attribute__((vector_size(32), aligned(4), may_alias));
+    #define REGFAST_LOAD_f64(p) (*(const regfast_v8 *)(p))
+    #define REGFAST_LOAD_f32(p) __builtin_convertvector(*(const regfast_f8 *)(p), regfast_v8)
+    #define REGFAST_SUM(s) (((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7])))
     #define REGFAST_DENSE(T, S) \\
     REGFAST_SIMD static double regfast_dot_##S(const T *x, double m, const double *v, Py_ssize_t n) { \\
         double s[16] = {0}; \\
@@ -36,6 +42,36 @@ cdef extern from *:
         for (k = 0; k < 8; k++) s[k] += s[k + 8]; \\
         for (k = 0; k < 4; k++) s[k] += s[k + 4]; \\
         return (s[0] + s[2]) + (s[1] + s[3]); \\
+    } \\
+    REGFAST_SIMD static void regfast_dot2_##S(const T *x, double m, const double *v, const double *w, Py_ssize_t n, \\
+                                              double *out) { \\
+        regfast_v8 s0 = {0}, s1 = {0}, t0 = {0}, t1 = {0}; \\
+        double s = 0, t = 0; \\
+        Py_ssize_t i = 0; \\
+        for (; i + 16 <= n; i += 16) { \\
+            regfast_v8 d = REGFAST_LOAD_##S(x + i) - m, e = REGFAST_LOAD_##S(x + i + 8) - m; \\
+            s0 += d * REGFAST_LOAD_f64(v + i); s1 += e * REGFAST_LOAD_f64(v + i + 8); \\
+            t0 += d * REGFAST_LOAD_f64(w + i); t1 += e * REGFAST_LOAD_f64(w + i + 8); } \\
+        for (; i < n; i++) { double d = (double)x[i] - m; s += d * v[i]; t += d * w[i]; } \\
+        s0 += s1; t0 += t1; \\
+        out[0] = REGFAST_SUM(s0) + s; \\
+        out[1] = REGFAST_SUM(t0) + t; \\
+    } \\
+    REGFAST_SIMD static void regfast_gauge_##S(const T *x, double m, const double *w, const double *u, Py_ssize_t n, \\
+                                               double *out) { \\
+        regfast_v8 s0 = {0}, s1 = {0}, t0 = {0}, t1 = {0}, r0 = {0}, r1 = {0}; \\
+        double s = 0, t = 0, r = 0; \\
+        Py_ssize_t i = 0; \\
+        for (; i + 16 <= n; i += 16) { \\
+            regfast_v8 d = REGFAST_LOAD_##S(x + i) - m, e = REGFAST_LOAD_##S(x + i + 8) - m; \\
+            regfast_v8 a = d * REGFAST_LOAD_f64(w + i), b = e * REGFAST_LOAD_f64(w + i + 8); \\
+            s0 += a; t0 += a * d; r0 += d * REGFAST_LOAD_f64(u + i); \\
+            s1 += b; t1 += b * e; r1 += e * REGFAST_LOAD_f64(u + i + 8); } \\
+        for (; i < n; i++) { double d = (double)x[i] - m, a = w[i] * d; s += a; t += a * d; r += u[i] * d; } \\
+        s0 += s1; t0 += t1; r0 += r1; \\
+        out[0] = REGFAST_SUM(s0) + s; \\
+        out[1] = REGFAST_SUM(t0) + t; \\
+        out[2] = REGFAST_SUM(r0) + r; \\
     } \\
     REGFAST_SIMD static void regfast_axpy_##S(const T *x, double m, double a, double *restrict v, Py_ssize_t n) { \\
         for (Py_ssize_t i = 0; i < n; i++) v[i] += a * ((double)x[i] - m); \\
@@ -81,6 +117,44 @@ cdef extern from *:
     REGFAST_GATHERS(float, int32_t, f32_i32)
     REGFAST_GATHERS(double, int64_t, f64_i64)
     REGFAST_GATHERS(float, int64_t, f32_i64)
+    static void regfast_spin(double *row, Py_ssize_t stride, int m, const double *c, const double *s, Py_ssize_t n) {
+        for (; m >= 4; m -= 4, row += 4 * stride) {
+            double *p = row, *q = p + stride, *u = q + stride, *v = u + stride;
+            double a = p[0], b = q[0], d = u[0], e = v[0], y, z;
+            for (Py_ssize_t t = 0; t < n; t++) {
+                y = c[t]; z = s[t];
+                double pa = p[t + 1], qa = q[t + 1], ua = u[t + 1], va = v[t + 1];
+                p[t] = y * a + z * pa; a = y * pa - z * a;
+                q[t] = y * b + z * qa; b = y * qa - z * b;
+                u[t] = y * d + z * ua; d = y * ua - z * d;
+                v[t] = y * e + z * va; e = y * va - z * e;
+            }
+            p[n] = a; q[n] = b; u[n] = d; v[n] = e;
+        }
+        for (; m > 0; m--, row += stride) {
+            double a = row[0];
+            for (Py_ssize_t t = 0; t < n; t++) {
+                double b = row[t + 1];
+                row[t] = c[t] * a + s[t] * b; a = c[t] * b - s[t] * a;
+            }
+            row[n] = a;
+        }
+    }
+    static inline void regfast_prefetch(const char *x, Py_ssize_t size) {
+        for (Py_ssize_t i = 0; i < size; i += 64) __builtin_prefetch(x + i, 0, 2);
+    }
+    REGFAST_SIMD static double regfast_energy(const double *r, double a, const double *w, const double *over,
+                                              Py_ssize_t n) {
+        double s[16] = {0};
+        Py_ssize_t i = 0;
+        int k;
+        for (; i + 16 <= n; i += 16)
+            for (k = 0; k < 16; k++) { double d = r[i + k] - a * w[i + k]; s[k] += d * d * over[i + k]; }
+        for (k = 0; i < n; i++, k++) { double d = r[i] - a * w[i]; s[k] += d * d * over[i]; }
+        for (k = 0; k < 8; k++) s[k] += s[k + 8];
+        for (k = 0; k < 4; k++) s[k] += s[k + 4];
+        return (s[0] + s[2]) + (s[1] + s[3]);
+    }
     REGFAST_SIMD static void regfast_rotate(double *restrict x, double *restrict y, double c, double s, Py_ssize_t n) {
         for (Py_ssize_t i = 0; i < n; i++) { double a = x[i], b = y[i]; x[i] = c * a + s * b; y[i] = c * b - s * a; }
     }
@@ -99,10 +173,22 @@ cdef extern from *:
                                  double *out) noexcept nogil
     void regfast_gathers_f32_i64(const float *x, const int64_t *at, const double *v, Py_ssize_t n,
                                  double *out) noexcept nogil
+    void regfast_spin(double *row, Py_ssize_t stride, int m, const double *c, const double *s,
+                      Py_ssize_t n) noexcept nogil
+    void regfast_prefetch(const char *x, Py_ssize_t size) noexcept nogil
+    double regfast_energy(const double *r, double a, const double *w, const double *over, Py_ssize_t n) noexcept nogil
     void regfast_rotate(double *x, double *y, double c, double s, Py_ssize_t n) noexcept nogil
     void regfast_reach(double *z, const signed char *both, const double *rest, double d, Py_ssize_t n) noexcept nogil
     double regfast_dot_f64(const double *x, double m, const double *v, Py_ssize_t n) noexcept nogil
     double regfast_dot_f32(const float *x, double m, const double *v, Py_ssize_t n) noexcept nogil
+    void regfast_dot2_f64(const double *x, double m, const double *v, const double *w, Py_ssize_t n,
+                          double *out) noexcept nogil
+    void regfast_dot2_f32(const float *x, double m, const double *v, const double *w, Py_ssize_t n,
+                          double *out) noexcept nogil
+    void regfast_gauge_f64(const double *x, double m, const double *w, const double *u, Py_ssize_t n,
+                           double *out) noexcept nogil
+    void regfast_gauge_f32(const float *x, double m, const double *w, const double *u, Py_ssize_t n,
+                           double *out) noexcept nogil
     void regfast_raxpy_f64(const double *x, const double *m, double a, double *v, Py_ssize_t n) noexcept nogil
     void regfast_axpy_f64(const double *x, double m, double a, double *v, Py_ssize_t n) noexcept nogil
     void regfast_raxpy_f32(const float *x, const double *m, double a, double *v, Py_ssize_t n) noexcept nogil
@@ -179,6 +265,23 @@ cdef inline double dot(const line_t *a, const double *v) noexcept nogil:
     if a.kind == SPARSE | WIDE:
         return _dot(<const double *> a.x, <const int64_t *> a.at, a.size, v)
     return _dot(<const float *> a.x, <const int64_t *> a.at, a.size, v)
+
+
+cdef inline void expect(const line_t *a) noexcept nogil:
+    """This line comes next: what the hardware cannot foresee, as lines picked from all over X are not neighbours."""
+    if not a.kind & SPARSE:
+        regfast_prefetch(a.x, min(a.size * (4 if a.kind & SINGLE else 8), 8192))
+
+
+cdef inline void dot2(const line_t *a, const double *v, const double *w, double *out) noexcept nogil:
+    """out = Σ_k (x_k − shift) v[at_k], the same with w: a dense line comes from memory once for both"""
+    if a.kind == DOUBLE:
+        regfast_dot2_f64(<const double *> a.x, a.shift, v, w, a.size, out)
+    elif a.kind == SINGLE:
+        regfast_dot2_f32(<const float *> a.x, a.shift, v, w, a.size, out)
+    else:
+        out[0] = dot(a, v)
+        out[1] = dot(a, w)
 
 
 cdef inline void axpy(const line_t *a, double s, double *v) noexcept nogil:
@@ -288,6 +391,41 @@ cdef inline void spread(const line_t *a, double m, const double *w, double *out)
             out[0] += u * d
             out[1] += u * d * d
             out[2] += u
+
+
+cdef inline void gauge(const line_t *a, Py_ssize_t base, const double *w, const double *u, double *out) noexcept nogil:
+    """A column: out = mean Σ w x, variance Σ w (x − mean)², mark; equal columns have bit-equal marks.
+
+    A dense one is read once, about its entry `base`; where that is far from the mean, once more.
+    """
+    cdef double m
+    if a.kind == DOUBLE:
+        m = (<const double *> a.x)[base]
+        regfast_gauge_f64(<const double *> a.x, m, w, u, a.size, out)
+    elif a.kind == SINGLE:
+        m = (<const float *> a.x)[base]
+        regfast_gauge_f32(<const float *> a.x, m, w, u, a.size, out)
+    else:
+        m = dot(a, w)
+        out[2] = dot(a, u)
+        settle(a, w, m, out)
+        return
+    if out[0] * out[0] > 0.9 * out[1]:
+        settle(a, w, m + out[0], out)
+    else:
+        out[1] -= out[0] * out[0]
+        out[0] += m
+
+
+cdef inline void settle(const line_t *a, const double *w, double m, double *out) noexcept nogil:
+    """Mean and variance of a column whose mean is m but for rounding."""
+    cdef double s[3]
+    cdef double rest, off
+    spread(a, m, w, s)
+    rest = 0 if s[2] > 1 - 1e-12 else 1 - s[2]  # the rows that a sparse column does not store
+    off = s[0] - rest * m
+    out[0] = m + off
+    out[1] = s[1] + rest * m * m - off * off
 
 
 cdef inline void deviate(const line_t *a, double w, const double *m, double *first, double *square,

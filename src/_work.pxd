@@ -22,6 +22,7 @@ cdef class Workspace:
     cdef double curvature                # √(2 P_null): makes the KKT residual a number without units
     cdef const double[::1] _w, _mean, _h
     cdef double[::1] _zero               # (p,) what is left of the means of a dense X
+    cdef double[::1] _over               # (n,) 1/w, 0 where w is
     cdef double[::1] _b, _r, _eta, _c, _step
     cdef Py_ssize_t *ids                 # (size,) the working set, in the order of the columns
     cdef Py_ssize_t *picked              # (size,) scratch: some of them

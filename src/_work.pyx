@@ -41,10 +41,11 @@ cdef class Workspace:
             self._zero = np.zeros(p)
         self.active = Active()
         self._b, self._c = np.zeros(p), np.zeros(p)
+        self._over = np.divide(1.0, w, out=np.zeros(X.n), where=np.asarray(w) > 0)
         self._r, self._eta, self._step = np.zeros(X.n), np.zeros(X.n), np.empty(2 * max(block.shape[0], 1))
         self._inside = np.zeros(p, dtype=np.int8)
         self.q.n, self.q.rsum = X.n, 0
-        self.q.w, self.q.h = &w[0], &h[0]
+        self.q.w, self.q.over, self.q.h = &w[0], &self._over[0], &h[0]
         self.q.mean = &mean[0] if self.cols.shift == NULL else &self._zero[0]
         self.q.b, self.q.r = &self._b[0], &self._r[0]
 
@@ -86,7 +87,7 @@ cdef class Workspace:
 
     cdef status_t correlations(self, int k, const double **v, double **c) noexcept nogil:
         """c_i = X'v_i for k centred vectors: one pass over X."""
-        cdef Py_ssize_t j, start = 0, stop, each = self.X.entries // max(self.X.steps, 1) + 1
+        cdef Py_ssize_t start = 0, stop, each = self.X.entries // max(self.X.steps, 1) + 1
         cdef Py_ssize_t slice = max(1, SLICE // each)
         while start < self.X.steps:
             stop = min(start + slice, self.X.steps)
