@@ -22,6 +22,10 @@ from .blas import single_threaded
 from .problem import EPS, Problem
 from .validation import Data
 
+DEPENDENT = 1e-4
+"""Where columns are nearer than this to depending on others and nothing keeps them small, or where they are far from
+zero and not centred, only X itself has the digits to fit them."""
+
 
 def condense(problem: Problem) -> Problem:
     """An equivalent problem of p + 1 rows, for a problem that has the Gram of its columns; another one as it is."""
@@ -43,7 +47,8 @@ def condense(problem: Problem) -> Problem:
             R, info = dpotrf(G + rounding * EPS * np.eye(p), lower=0)
             if info == 0:
                 break
-        else:
+        fragile = problem.block.size or problem.loose.size or not problem.intercept
+        if info != 0 or (fragile and np.diagonal(R).min(initial=1.0) < DEPENDENT):
             return problem
         z = scipy.linalg.solve_triangular(R, pull[used] / size, trans="T", check_finite=False)
     rows = np.zeros((p + 1, all_columns), order="F")

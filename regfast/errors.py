@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 STATUS = ("converged", "max_iter", "rounding", "interrupted", "no_memory")
 """Words for the codes in ``src/_state.pxd``, in their order."""
 
-WORDS = np.array(STATUS)
-
 OK, MAX_ITER, ROUNDING, INTERRUPTED, NO_MEMORY = range(5)
+
+WORDS = np.array(STATUS[:INTERRUPTED])
+"""Those of an α that was solved, to be indexed by many codes at a time."""
 
 ADVICE = {
     "max_iter": "raise max_iter or tol, or drop (nearly) collinear columns",

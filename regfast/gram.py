@@ -36,11 +36,12 @@ def pays(n: int, p: int, n_alphas: int) -> bool:
     return n >= 2 * p > 0 and n * p >= SMALL and p <= 64 + 10 * n_alphas
 
 
-def centred_gram(data: Data, w: Float, mean: Float, target: Float,
-                 pull: Float) -> tuple[Float, Float, Float] | None:
-    """(p,) means, (p, p) X̃'WX̃, (p,) X̃'target; None for sparse data that it would not pay for or not be exact for.
+def centred_gram(data: Data, w: Float, mean: Float, target: Float, pull: Float,
+                 centred: bool) -> tuple[Float, Float, Float] | None:
+    """(p,) means, (p, p) X̃'WX̃, (p,) X'target; None for sparse data that it would not pay for or not be exact for.
 
-    `mean` (p,) may be off by its rounding, pull (p,) is X'target. Constant columns come out as zero (see `_moments`).
+    `mean` (p,) may be off by its rounding, pull (p,) is X'target; `centred`: target sums to 0, but for its rounding.
+    Constant columns come out as zero (see `_moments`).
     """
     if sp.issparse(data.X):
         square = sparse_gram(data.X, w, mean)
@@ -54,6 +55,8 @@ def centred_gram(data: Data, w: Float, mean: Float, target: Float,
         near = bool((mean**2 <= NEAR**2 * np.diagonal(out)).all())
     if not near:
         out, off, pull = tiles(X, w, mean, target)
+        if not centred:
+            pull = pull + mean * target.sum()
         out, mean = out - np.outer(off, off), mean + off
     out = np.triu(out)
     return mean, np.asarray(out + np.triu(out, 1).T), pull
@@ -100,12 +103,15 @@ def sparse_gram(X: Any, w: Float, mean: Float) -> Float | None:
     return None if (mean**2 > NEAR**2 * np.diagonal(out)).any() else out
 
 
-def alike(X: NDArray[Any], G: Float) -> NDArray[Any]:
+def alike(X: Any, G: Float) -> NDArray[Any]:
     """(p,) the lowest index of a column equal to this one: the Gram says which pairs to compare."""
     out = np.arange(len(G))
     size = np.diagonal(G)
-    close = np.abs(G - size) <= ALIKE * size
+    close = (np.abs(G - size) <= ALIKE * size) & (size > 0)
     for j, k in np.argwhere(np.triu(close & close.T, 1)):
-        if out[j] == j and out[k] == k and np.array_equal(X[:, j], X[:, k]):
-            out[k] = j
+        if out[j] == j and out[k] == k:
+            pair = X[:, [j, k]]
+            a, b = (pair.toarray() if sp.issparse(pair) else pair).T
+            if np.array_equal(a, b):
+                out[k] = j
     return out

@@ -77,7 +77,7 @@ class Problem:
         """Reads of X that reads of this problem's rows amount to: two for the moments, and one to condense them."""
         if whole is self:
             return counted + 2
-        return 3 + counted * (self.data.design.entries / whole.data.design.entries)
+        return 3 + counted * (self.data.design.entries / max(whole.data.design.entries, 1))
 
     @property
     def scale(self) -> Float:
@@ -141,13 +141,13 @@ def build(data: Data, y: Float, w: Float, *, intercept: bool, standardize: bool,
     l2 = l1 * scale * (1 - penalties.l1_ratio) if penalties.l1_ratio < 1 else repeated(0.0, p)
     l1 *= penalties.l1_ratio
     l1[out] = np.inf
-    l1[superfluous(twin_of, l1, l2, penalties)] = np.inf
+    exclude_twins(twin_of, l1, l2, penalties)
     l1[block] = np.inf
     if square is not None and not intercept:
         square += np.outer(mean, mean)
-    return Problem(data, y, w, intercept, penalties, mean if intercept else np.zeros(p),
-                   var, curvature, standardize, l1, l2, block,
-                   np.setdiff1d(free, block) if free.size > block.size else free[:0], twin_of, square, pull)
+    loose = np.setdiff1d(free, block) if free.size > block.size else free[:0]
+    return Problem(data, y, w, intercept, penalties, mean if intercept else np.zeros(p), var, curvature, standardize,
+                   l1, l2, block, loose, twin_of, square, pull)
 
 
 def measure(data: Data, w: Float, y: Float, intercept: bool, n_alphas: int) -> tuple[
@@ -161,7 +161,7 @@ def measure(data: Data, w: Float, y: Float, intercept: bool, n_alphas: int) -> t
         mean = both[0]
         check_finite(data, mean, mean)
         with single_threaded():
-            found = centred_gram(data, w, mean, target, both[1])
+            found = centred_gram(data, w, mean, target, both[1], intercept)
         if found is not None:
             mean, square, pull = found
             var = np.maximum(np.diagonal(square), 0.0)
@@ -193,21 +193,19 @@ def twins(mean: Float, var: Float, mark: Float) -> NDArray[Any]:
     return out
 
 
-def superfluous(twin_of: NDArray[Any], l1: Float, l2: Float, penalties: Penalties) -> NDArray[np.bool_]:
-    """(p,) columns that an equal one before them can replace at no cost: the first of them enters, alone.
+def exclude_twins(twin_of: NDArray[Any], l1: Float, l2: Float, penalties: Penalties) -> None:
+    """l1 = ∞ for columns that an equal one before them can replace at no cost: the first of them enters, alone.
 
     Not with a quadratic part (equal columns then share), nor where a finite bound could fill the first one up.
     """
     lo, hi, v = penalties.lo, penalties.hi, penalties.factors
-    out = np.zeros(len(twin_of), dtype=bool)
     for rows in blocks(len(twin_of), CHUNK):
         j = rows.start + np.flatnonzero(twin_of[rows] != np.arange(rows.start, rows.stop))
         if j.size:
             i = twin_of[j]
             alike = (l1[j] == l1[i]) & (l2[j] == 0) & (l2[i] == 0) & (lo[j] == lo[i]) & (hi[j] == hi[i])
             roomy = (np.isinf(lo[i]) | (lo[i] == 0)) & (np.isinf(hi[i]) | (hi[i] == 0))
-            out[j] = alike & roomy & (v[j] > 0)
-    return out
+            l1[j[alike & roomy & (v[j] > 0)]] = np.inf
 
 
 def columns(problem: Problem, ids: NDArray[Any]) -> Float:

@@ -1,4 +1,4 @@
-# Floor 3. The active set: columns, the side of zero that each is on, and Newton's step on them.
+# Floor 4. The active set: columns, the side of zero that each is on, and Newton's step on them.
 from regfast._design cimport Columns
 from regfast._factor cimport Factor
 from regfast._gram cimport Gram

@@ -119,13 +119,16 @@ cdef class Active:
         if t == INFINITY:
             return UNFIT
         for i in range(self.m):
-            k, d = self.id[i], -t * side * a[i]
+            k = self.id[i]
+            d = q.b[k]
+            q.b[k] = fmin(fmax(d - t * side * a[i], pen.low(k)), pen.high(k))
             if i == out:
-                d = (0 if q.b[k] * d <= 0 and pen.kink(alpha, k) > 0 else pen.high(k) if d > 0 else pen.low(k)) - q.b[k]
-            q.b[k] += d
-            move(q, &X.line[X.slot[k]], k, d)
-        q.b[j] += t * side
-        move(q, &X.line[X.slot[j]], j, t * side)
+                q.b[k] = 0 if d * side * a[i] >= 0 and pen.kink(alpha, k) > 0 else pen.low(k) if side * a[i] > 0 \
+                    else pen.high(k)
+            move(q, &X.line[X.slot[k]], k, q.b[k] - d)
+        d = q.b[j]
+        q.b[j] = fmin(fmax(d + t * side, pen.low(j)), pen.high(j))
+        move(q, &X.line[X.slot[j]], j, q.b[j] - d)
         if out < 0:  # j itself stopped
             q.b[j] = 0 if fabs(q.b[j]) <= 4e-16 * t else q.b[j]
             return OK
@@ -188,7 +191,8 @@ cdef class Active:
         """What Newton's whole step loses of its gain if all that would cross zero or a bound stops there.
 
         With e what is taken off the step d, the objective falls by ½ d'Hd − ½ e'He: H d is the gradient, and e spares
-        what it would have cost. Lists the columns in `hit`, where they stop in `stop`, e in `bend`; ∞ where they are too many to look at.
+        what it would have cost. Lists the columns in `hit`, where they stop in `stop`, e in `bend`; ∞ where they are
+        too many to look at.
         """
         cdef Py_ssize_t i, k, j, count = 0
         cdef double total = 0, to

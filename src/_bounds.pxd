@@ -1,4 +1,4 @@
-# Floor 2. What is known of X'r without reading X: reference-correlation bounds.
+# Floor 3. What is known of X'r without reading X: reference-correlation bounds.
 from libc.stdint cimport int32_t
 
 cdef enum:
@@ -16,6 +16,7 @@ cdef class Bounds:
     cdef int32_t *column              # (live,) their numbers, ascending
     cdef double *width                # (live,) the strength at which |c_j| = 1 no longer moves b_j
     cdef double *norm                 # (live,) width² · h
+    cdef double *loud                 # (live,) width² · (h + mean²): rounding in c is relative to its root
     cdef double *rest                 # (live,) width · norm of what the references do not see of x_j
     cdef signed char *both            # (live,) 1; 0: only a positive (or, width < 0, a negative) c_j moves b_j
     cdef double *known                # (MEMORY + 1, live) width · X'q_k

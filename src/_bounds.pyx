@@ -14,8 +14,8 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from regfast._penalty cimport Penalty
-from regfast._vec cimport (regfast_axpy_f64, regfast_dot_f64, regfast_energy, regfast_reach, regfast_rotate,
-                           regfast_waxpy_f64)
+from regfast._simd cimport (regfast_axpy_f64, regfast_dot_f64, regfast_energy, regfast_reach, regfast_rotate,
+                            regfast_waxpy_f64)
 
 cdef enum:
     TILE = 256            # columns at a time, so that they stay in the first cache
@@ -25,7 +25,9 @@ cdef double EPS = 2.220446049250313e-16
 
 
 cdef class Bounds:
-    def __cinit__(self, Penalty pen, const double[::1] w, const double[::1] over, const double[::1] h, Py_ssize_t p):
+    def __cinit__(self, Penalty pen, const double[::1] w, const double[::1] over, const double[::1] h,
+                  const double[::1] mean, Py_ssize_t p):
+        """mean (p,): what is taken off correlations afterwards, and leaves its rounding in them; 0 for a dense X."""
         cdef Py_ssize_t j, k = 0
         cdef double up, down
         self.n, self.w, self.over = w.shape[0], &w[0], &over[0]
@@ -33,12 +35,13 @@ cdef class Bounds:
             self.live += h[j] > 0 and 0 < fmin(pen.hold(1, j), pen.hold(-1, j)) < INFINITY
         self.column = <int32_t *> malloc(self.live * sizeof(int32_t) + 1)
         self.both = <signed char *> malloc(self.live + 1)
-        self.width = <double *> malloc((3 + MEMORY + 1) * self.live * sizeof(double) + 1)
+        self.width = <double *> malloc((4 + MEMORY + 1) * self.live * sizeof(double) + 1)
         self.q = <double *> malloc((MEMORY + 2) * self.n * sizeof(double))
         if self.column == NULL or self.both == NULL or self.width == NULL or self.q == NULL:
             raise MemoryError
         self.norm, self.rest = self.width + self.live, self.width + 2 * self.live
-        self.known, self.off = self.width + 3 * self.live, self.q + (MEMORY + 1) * self.n
+        self.loud = self.width + 3 * self.live
+        self.known, self.off = self.width + 4 * self.live, self.q + (MEMORY + 1) * self.n
         for j in range(p):
             up, down = pen.hold(1, j), pen.hold(-1, j)
             if h[j] > 0 and 0 < fmin(up, down) < INFINITY:
@@ -46,6 +49,7 @@ cdef class Bounds:
                 self.both[k] = up < INFINITY and down < INFINITY
                 self.width[k] = (1 if up < INFINITY else -1) / fmin(up, down)
                 self.norm[k] = self.width[k] * self.width[k] * h[j]
+                self.loud[k] = self.norm[k] + self.width[k] * self.width[k] * mean[j] * mean[j]
                 k += 1
 
     def __dealloc__(self):
@@ -107,7 +111,7 @@ cdef class Bounds:
                 d = self.norm[j]
                 for k in range(self.count):
                     d -= self.known[k * self.live + j] * self.known[k * self.live + j]
-                self.rest[j] = sqrt((d if d > 0 else 0) + self.blur * self.blur * self.norm[j])
+                self.rest[j] = sqrt((d if d > 0 else 0) + self.blur * self.blur * self.loud[j])
             i += TILE
 
     cdef double doubt(self) noexcept nogil:

@@ -1,4 +1,4 @@
-# Floor 3. Coordinate descent on a penalised quadratic, residual form.
+# Floor 4. Coordinate descent on a penalised quadratic, residual form.
 from regfast._design cimport Columns
 from regfast._penalty cimport Penalty
 from regfast._state cimport residual_t

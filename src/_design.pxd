@@ -1,4 +1,4 @@
-# Floor 1. X as stored: read-only, never copied, centred or scaled.
+# Floor 2. X as stored: read-only, never copied, centred or scaled.
 from libc.stdint cimport int32_t, int64_t
 from regfast._state cimport status_t
 from regfast._vec cimport line_t

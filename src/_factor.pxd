@@ -1,4 +1,4 @@
-# Floor 1. A Gram matrix that gains and loses rows, and its Cholesky factor that follows.
+# Floor 2. A Gram matrix that gains and loses rows, and its Cholesky factor that follows.
 
 
 cdef class Factor:

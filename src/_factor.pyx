@@ -11,12 +11,12 @@ from libc.string cimport memcpy, memmove
 from scipy.linalg.cython_blas cimport dsyrk, dtrsm
 from scipy.linalg.cython_lapack cimport dpotrf
 
-from regfast._vec cimport regfast_axpy_f64, regfast_dot_f64, regfast_spin
+from regfast._simd cimport regfast_axpy_f64, regfast_dot_f64, regfast_spin
 
 cdef enum:
     SMALL = 1048576  # multiply-adds below which our own loops win; BLAS does ten times as many a second
 
-cdef double PIVOT = 1e-13  # a row whose part orthogonal to the others is smaller than this depends on them
+cdef double PIVOT = 1e-14  # a row whose part orthogonal to the others is smaller than this depends on them
 
 
 cdef bint wider(void **x, Py_ssize_t keep, Py_ssize_t room) noexcept nogil:

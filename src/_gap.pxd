@@ -1,4 +1,4 @@
-# Floor 3. The proof that a solution is one.
+# Floor 4. The proof that a solution is one.
 from regfast._penalty cimport Penalty
 from regfast._state cimport measure_t
 

@@ -1,4 +1,4 @@
-# Floor 2. Products of columns with many others: rows of a Gram matrix.
+# Floor 3. Products of columns with many others: rows of a Gram matrix.
 from regfast._design cimport Columns
 from regfast._state cimport residual_t
 from regfast._vec cimport line_t

@@ -1,4 +1,4 @@
-# Floor 1. Likelihoods, through whole-vector methods; n terms cost one virtual call.
+# Floor 2. Likelihoods, through whole-vector methods; n terms cost one virtual call.
 
 
 cdef class Loss:

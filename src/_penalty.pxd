@@ -1,4 +1,4 @@
-# Floor 1. Separable penalties α Σ_j pen_j(b_j); α is an argument, so that threads and folds can share one object.
+# Floor 2. Separable penalties α Σ_j pen_j(b_j); α is an argument, so that threads and folds can share one object.
 
 
 cdef class Penalty:

@@ -1,7 +1,8 @@
-# Floor 2. The weighted residual of a quadratic, and what it says about columns. (residual_t: _state.pxd)
+# Floor 3. The weighted residual of a quadratic, and what it says about columns. (residual_t: _state.pxd)
 from regfast._design cimport Columns
+from regfast._simd cimport regfast_energy
 from regfast._state cimport residual_t
-from regfast._vec cimport dot, expect, line_t, regfast_energy, waxpy
+from regfast._vec cimport dot, expect, line_t, waxpy
 
 
 cdef inline void move(residual_t *q, const line_t *x, Py_ssize_t j, double d) noexcept nogil:

@@ -1,4 +1,4 @@
-# Floor 5. Which columns to work on, and the proof that the others can stay out.
+# Floor 6. Which columns to work on, and the proof that the others can stay out.
 from regfast._bounds cimport Bounds
 from regfast._state cimport level_t, measure_t, status_t
 from regfast._work cimport Workspace

@@ -1,7 +1,7 @@
 """Which columns to work on, and the proof that the others can stay out, with as little of X read as that takes.
 
-A column outside the working set is read only where `_bounds` cannot rule it out; where that is too much of X, a whole pass
-renews the references, together with the direction that the residual takes from here as α falls: one read serves both.
+A column outside the working set is read only where `_bounds` cannot rule it out; where that is too much of X, a whole
+pass renews the references, together with the direction that the residual takes from here as α falls: one read for both.
 """
 from libc.math cimport INFINITY, fmin, sqrt
 from libc.stdlib cimport free, malloc
@@ -90,7 +90,8 @@ cdef class Screen(Workspace):
 
     def __init__(self, *args):
         Workspace.__init__(self, *args)
-        self.bounds = Bounds(self.pen, self._w, self._over, self._h, self.X.p)
+        self.bounds = Bounds(self.pen, self._w, self._over, self._h,
+                             self._mean if self.cols.shift == NULL else self._zero, self.X.p)
         self.near_room = <Py_ssize_t> (SHARE * self.bounds.live) + LEAST
         self._ahead = np.zeros(max(self.X.p, 1))
         self.audit = np.empty(max(self.X.p, 1)) if os.environ.get("REGFAST_DEBUG_AUDIT") else None
@@ -166,7 +167,8 @@ cdef class Screen(Workspace):
             self.audit[self.near[k]] = 0
         for j in range(self.X.p):
             if self._inside[j] == OUTSIDE and self.q.h[j] > 0 \
-                    and self.pen.distance(alpha, 0, self.audit[j], j) > 1e-12 * sqrt(self.q.h[j] * energy(&self.q)):
+                    and self.pen.distance(alpha, 0, self.audit[j], j) \
+                    > 1e-12 * sqrt((self.q.h[j] + self.q.mean[j] * self.q.mean[j]) * energy(&self.q)):
                 with gil:
                     self.error = AssertionError(f"audit: column {j} was ruled out at alpha={alpha!r}, but its "
                                                 f"correlation is {self.audit[j]!r}")
@@ -211,7 +213,7 @@ cdef class Screen(Workspace):
         return status
 
     cdef status_t enlarge(self, double alpha, Py_ssize_t *added) noexcept nogil:
-        """The columns last looked at that want to move at α join the working set, as many as it has (or LEAST) at most."""
+        """Columns last looked at that want to move at α join the working set: at most as many as it has, or LEAST."""
         cdef Py_ssize_t cap = max(LEAST, self.size)
         cdef status_t status = self.widen(cap)
         if status == OK:

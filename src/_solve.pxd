@@ -1,4 +1,4 @@
-# Floor 6. One α: working set, exact solve or descent, certificate.
+# Floor 7. One α: working set, exact solve or descent, certificate.
 from regfast._state cimport measure_t, status_t
 from regfast._screen cimport Screen
 

@@ -3,7 +3,7 @@
 Where the active columns are independent the solve is exact (`_active`); dependent ones that refuse it, and supports too
 large for it, are left to coordinate descent (`_cd`). This file chooses between the two; neither knows the other.
 """
-from libc.math cimport fmax, sqrt
+from libc.math cimport sqrt
 
 from regfast._gap cimport certificate
 from regfast._residual cimport correlate, energy, move
@@ -200,7 +200,7 @@ cdef class Solver(Screen):
         if status != INTERRUPTED and status != NO_MEMORY and not self.objective(alpha) <= self.scale * (1 + 1e-9):
             self.forget()
             status = self.proof(alpha, False, out)
-            return ROUNDING if status == OK else status
+            return ROUNDING if status == OK and self.measured(out[0]) > tol else status
         return status
 
     cdef status_t attempt(self, double alpha, double tol, long max_iter, measure_t *out) noexcept nogil:

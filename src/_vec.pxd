@@ -1,10 +1,15 @@
-# Floor 0. Leaf loops over one stored line (a row or a column) of X. The only file that knows element types and SIMD.
+# Floor 1. Verbs over one stored line (a row or a column) of X. The only file that knows element types.
 #
 # A line is dense (entry k sits at position k) or sparse (entry k sits at position at[k]); its values are float32 or
-# float64 as the user stored them, all arithmetic is float64. The dense loops keep 16 independent partial sums and add
-# them in a fixed order: that needs neither -ffast-math nor fused multiply-add, so the bits are the same on every x86-64
-# level that the loader picks at run time.
+# float64 as the user stored them, all arithmetic is float64.
 from libc.stdint cimport int32_t, int64_t
+
+from regfast._simd cimport (regfast_axpy_f32, regfast_axpy_f64, regfast_deviate_f32, regfast_deviate_f64,
+                            regfast_dot2_f32, regfast_dot2_f64, regfast_dot_f32, regfast_dot_f64,
+                            regfast_gathers_f32_i32, regfast_gathers_f32_i64, regfast_gathers_f64_i32,
+                            regfast_gathers_f64_i64, regfast_gauge_f32, regfast_gauge_f64, regfast_prefetch,
+                            regfast_raxpy_f32, regfast_raxpy_f64, regfast_spread_f32, regfast_spread_f64,
+                            regfast_waxpy_f32, regfast_waxpy_f64)
 
 ctypedef fused real_t:
     float
@@ -13,196 +18,6 @@ ctypedef fused real_t:
 ctypedef fused index_t:
     int32_t
     int64_t
-
-cdef extern from *:
-    """
-    #include <stdint.h>
-    #if defined(__x86_64__) && defined(__gnu_linux__) && defined(__has_attribute)
-    #  if __has_attribute(target_clones)
-    #    define REGFAST_SIMD __attribute__((target_clones("default", "avx2", "avx512f")))
-    #  endif
-    #endif
-    #ifndef REGFAST_SIMD
-    #  define REGFAST_SIMD
-    #endif
-    /* Where one loop keeps several sums, compilers leave it scalar: eight lanes are spelled out (GCC and Clang). */
-    typedef double regfast_v8 __attribute__((vector_size(64), aligned(8), may_alias));
-    typedef float regfast_f8 __attribute__((vector_size(32), aligned(4), may_alias));
-    #define REGFAST_LOAD_f64(p) (*(const regfast_v8 *)(p))
-    #define REGFAST_LOAD_f32(p) __builtin_convertvector(*(const regfast_f8 *)(p), regfast_v8)
-    #define REGFAST_SUM(s) (((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7])))
-    #define REGFAST_DENSE(T, S) \\
-    REGFAST_SIMD static double regfast_dot_##S(const T *x, double m, const double *v, Py_ssize_t n) { \\
-        double s[16] = {0}; \\
-        Py_ssize_t i = 0; \\
-        int k; \\
-        for (; i + 16 <= n; i += 16) \\
-            for (k = 0; k < 16; k++) s[k] += ((double)x[i + k] - m) * v[i + k]; \\
-        for (k = 0; i < n; i++, k++) s[k] += ((double)x[i] - m) * v[i]; \\
-        for (k = 0; k < 8; k++) s[k] += s[k + 8]; \\
-        for (k = 0; k < 4; k++) s[k] += s[k + 4]; \\
-        return (s[0] + s[2]) + (s[1] + s[3]); \\
-    } \\
-    REGFAST_SIMD static void regfast_dot2_##S(const T *x, double m, const double *v, const double *w, Py_ssize_t n, \\
-                                              double *out) { \\
-        regfast_v8 s0 = {0}, s1 = {0}, t0 = {0}, t1 = {0}; \\
-        double s = 0, t = 0; \\
-        Py_ssize_t i = 0; \\
-        for (; i + 16 <= n; i += 16) { \\
-            regfast_v8 d = REGFAST_LOAD_##S(x + i) - m, e = REGFAST_LOAD_##S(x + i + 8) - m; \\
-            s0 += d * REGFAST_LOAD_f64(v + i); s1 += e * REGFAST_LOAD_f64(v + i + 8); \\
-            t0 += d * REGFAST_LOAD_f64(w + i); t1 += e * REGFAST_LOAD_f64(w + i + 8); } \\
-        for (; i < n; i++) { double d = (double)x[i] - m; s += d * v[i]; t += d * w[i]; } \\
-        s0 += s1; t0 += t1; \\
-        out[0] = REGFAST_SUM(s0) + s; \\
-        out[1] = REGFAST_SUM(t0) + t; \\
-    } \\
-    REGFAST_SIMD static void regfast_gauge_##S(const T *x, double m, const double *w, const double *u, Py_ssize_t n, \\
-                                               double *out) { \\
-        regfast_v8 s0 = {0}, s1 = {0}, t0 = {0}, t1 = {0}, r0 = {0}, r1 = {0}; \\
-        double s = 0, t = 0, r = 0; \\
-        Py_ssize_t i = 0; \\
-        for (; i + 16 <= n; i += 16) { \\
-            regfast_v8 d = REGFAST_LOAD_##S(x + i) - m, e = REGFAST_LOAD_##S(x + i + 8) - m; \\
-            regfast_v8 a = d * REGFAST_LOAD_f64(w + i), b = e * REGFAST_LOAD_f64(w + i + 8); \\
-            s0 += a; t0 += a * d; r0 += d * REGFAST_LOAD_f64(u + i); \\
-            s1 += b; t1 += b * e; r1 += e * REGFAST_LOAD_f64(u + i + 8); } \\
-        for (; i < n; i++) { double d = (double)x[i] - m, a = w[i] * d; s += a; t += a * d; r += u[i] * d; } \\
-        s0 += s1; t0 += t1; r0 += r1; \\
-        out[0] = REGFAST_SUM(s0) + s; \\
-        out[1] = REGFAST_SUM(t0) + t; \\
-        out[2] = REGFAST_SUM(r0) + r; \\
-    } \\
-    REGFAST_SIMD static void regfast_axpy_##S(const T *x, double m, double a, double *restrict v, Py_ssize_t n) { \\
-        for (Py_ssize_t i = 0; i < n; i++) v[i] += a * ((double)x[i] - m); \\
-    } \\
-    REGFAST_SIMD static void regfast_raxpy_##S(const T *x, const double *m, double a, double *restrict v, \\
-                                               Py_ssize_t n) { \\
-        for (Py_ssize_t i = 0; i < n; i++) v[i] += a * ((double)x[i] - m[i]); \\
-    } \\
-    REGFAST_SIMD static void regfast_waxpy_##S(const T *x, double m, double a, const double *w, double *restrict v, \\
-                                               Py_ssize_t n) { \\
-        for (Py_ssize_t i = 0; i < n; i++) v[i] += a * (((double)x[i] - m) * w[i]); \\
-    } \\
-    REGFAST_SIMD static void regfast_spread_##S(const T *x, double m, const double *w, Py_ssize_t n, double *out) { \\
-        double s[8] = {0}, t[8] = {0}; \\
-        Py_ssize_t i = 0; \\
-        int k; \\
-        for (; i + 8 <= n; i += 8) \\
-            for (k = 0; k < 8; k++) { double d = (double)x[i + k] - m, u = w[i + k] * d; s[k] += u; t[k] += u * d; } \\
-        for (k = 0; i < n; i++, k++) { double d = (double)x[i] - m, u = w[i] * d; s[k] += u; t[k] += u * d; } \\
-        out[0] = out[1] = 0; \\
-        for (k = 0; k < 8; k++) { out[0] += s[k]; out[1] += t[k]; } \\
-    } \\
-    REGFAST_SIMD static void regfast_deviate_##S(const T *x, double w, const double *m, Py_ssize_t n, \\
-                                                 double *restrict first, double *restrict square) { \\
-        for (Py_ssize_t i = 0; i < n; i++) { \\
-            double d = (double)x[i] - m[i], u = w * d; first[i] += u; square[i] += u * d; } \\
-    }
-    #define REGFAST_GATHERS(T, I, S) \\
-    REGFAST_SIMD static void regfast_gathers_##S(const T *x, const I *at, const double *v, Py_ssize_t n, double *out) { \\
-        double s[2][8] = {{0}}; \\
-        Py_ssize_t i = 0; \\
-        int k, u; \\
-        for (; i + 2 <= n; i += 2) \\
-            for (u = 0; u < 2; u++) { \\
-                const double *p = v + 8 * (Py_ssize_t)at[i + u]; \\
-                for (k = 0; k < 8; k++) s[u][k] += (double)x[i + u] * p[k]; } \\
-        for (; i < n; i++) for (k = 0; k < 8; k++) s[0][k] += (double)x[i] * v[8 * (Py_ssize_t)at[i] + k]; \\
-        for (k = 0; k < 8; k++) out[k] = s[0][k] + s[1][k]; \\
-    }
-    REGFAST_DENSE(double, f64)
-    REGFAST_DENSE(float, f32)
-    REGFAST_GATHERS(double, int32_t, f64_i32)
-    REGFAST_GATHERS(float, int32_t, f32_i32)
-    REGFAST_GATHERS(double, int64_t, f64_i64)
-    REGFAST_GATHERS(float, int64_t, f32_i64)
-    static void regfast_spin(double *row, Py_ssize_t stride, int m, const double *c, const double *s, Py_ssize_t n) {
-        for (; m >= 4; m -= 4, row += 4 * stride) {
-            double *p = row, *q = p + stride, *u = q + stride, *v = u + stride;
-            double a = p[0], b = q[0], d = u[0], e = v[0], y, z;
-            for (Py_ssize_t t = 0; t < n; t++) {
-                y = c[t]; z = s[t];
-                double pa = p[t + 1], qa = q[t + 1], ua = u[t + 1], va = v[t + 1];
-                p[t] = y * a + z * pa; a = y * pa - z * a;
-                q[t] = y * b + z * qa; b = y * qa - z * b;
-                u[t] = y * d + z * ua; d = y * ua - z * d;
-                v[t] = y * e + z * va; e = y * va - z * e;
-            }
-            p[n] = a; q[n] = b; u[n] = d; v[n] = e;
-        }
-        for (; m > 0; m--, row += stride) {
-            double a = row[0];
-            for (Py_ssize_t t = 0; t < n; t++) {
-                double b = row[t + 1];
-                row[t] = c[t] * a + s[t] * b; a = c[t] * b - s[t] * a;
-            }
-            row[n] = a;
-        }
-    }
-    static inline void regfast_prefetch(const char *x, Py_ssize_t size) {
-        for (Py_ssize_t i = 0; i < size; i += 64) __builtin_prefetch(x + i, 0, 2);
-    }
-    REGFAST_SIMD static double regfast_energy(const double *r, double a, const double *w, const double *over,
-                                              Py_ssize_t n) {
-        double s[16] = {0};
-        Py_ssize_t i = 0;
-        int k;
-        for (; i + 16 <= n; i += 16)
-            for (k = 0; k < 16; k++) { double d = r[i + k] - a * w[i + k]; s[k] += d * d * over[i + k]; }
-        for (k = 0; i < n; i++, k++) { double d = r[i] - a * w[i]; s[k] += d * d * over[i]; }
-        for (k = 0; k < 8; k++) s[k] += s[k + 8];
-        for (k = 0; k < 4; k++) s[k] += s[k + 4];
-        return (s[0] + s[2]) + (s[1] + s[3]);
-    }
-    REGFAST_SIMD static void regfast_rotate(double *restrict x, double *restrict y, double c, double s, Py_ssize_t n) {
-        for (Py_ssize_t i = 0; i < n; i++) { double a = x[i], b = y[i]; x[i] = c * a + s * b; y[i] = c * b - s * a; }
-    }
-    REGFAST_SIMD static void regfast_reach(double *restrict z, const signed char *both, const double *rest, double d,
-                                           Py_ssize_t n) {
-        for (Py_ssize_t i = 0; i < n; i++) {
-            double other = -z[i] * both[i];
-            z[i] = (z[i] > other ? z[i] : other) + rest[i] * d; }
-    }
-    """
-    void regfast_gathers_f64_i32(const double *x, const int32_t *at, const double *v, Py_ssize_t n,
-                                 double *out) noexcept nogil
-    void regfast_gathers_f32_i32(const float *x, const int32_t *at, const double *v, Py_ssize_t n,
-                                 double *out) noexcept nogil
-    void regfast_gathers_f64_i64(const double *x, const int64_t *at, const double *v, Py_ssize_t n,
-                                 double *out) noexcept nogil
-    void regfast_gathers_f32_i64(const float *x, const int64_t *at, const double *v, Py_ssize_t n,
-                                 double *out) noexcept nogil
-    void regfast_spin(double *row, Py_ssize_t stride, int m, const double *c, const double *s,
-                      Py_ssize_t n) noexcept nogil
-    void regfast_prefetch(const char *x, Py_ssize_t size) noexcept nogil
-    double regfast_energy(const double *r, double a, const double *w, const double *over, Py_ssize_t n) noexcept nogil
-    void regfast_rotate(double *x, double *y, double c, double s, Py_ssize_t n) noexcept nogil
-    void regfast_reach(double *z, const signed char *both, const double *rest, double d, Py_ssize_t n) noexcept nogil
-    double regfast_dot_f64(const double *x, double m, const double *v, Py_ssize_t n) noexcept nogil
-    double regfast_dot_f32(const float *x, double m, const double *v, Py_ssize_t n) noexcept nogil
-    void regfast_dot2_f64(const double *x, double m, const double *v, const double *w, Py_ssize_t n,
-                          double *out) noexcept nogil
-    void regfast_dot2_f32(const float *x, double m, const double *v, const double *w, Py_ssize_t n,
-                          double *out) noexcept nogil
-    void regfast_gauge_f64(const double *x, double m, const double *w, const double *u, Py_ssize_t n,
-                           double *out) noexcept nogil
-    void regfast_gauge_f32(const float *x, double m, const double *w, const double *u, Py_ssize_t n,
-                           double *out) noexcept nogil
-    void regfast_raxpy_f64(const double *x, const double *m, double a, double *v, Py_ssize_t n) noexcept nogil
-    void regfast_axpy_f64(const double *x, double m, double a, double *v, Py_ssize_t n) noexcept nogil
-    void regfast_raxpy_f32(const float *x, const double *m, double a, double *v, Py_ssize_t n) noexcept nogil
-    void regfast_axpy_f32(const float *x, double m, double a, double *v, Py_ssize_t n) noexcept nogil
-    void regfast_waxpy_f64(const double *x, double m, double a, const double *w, double *v,
-                           Py_ssize_t n) noexcept nogil
-    void regfast_waxpy_f32(const float *x, double m, double a, const double *w, double *v,
-                           Py_ssize_t n) noexcept nogil
-    void regfast_spread_f64(const double *x, double m, const double *w, Py_ssize_t n, double *out) noexcept nogil
-    void regfast_spread_f32(const float *x, double m, const double *w, Py_ssize_t n, double *out) noexcept nogil
-    void regfast_deviate_f64(const double *x, double w, const double *m, Py_ssize_t n, double *first,
-                             double *square) noexcept nogil
-    void regfast_deviate_f32(const float *x, double w, const double *m, Py_ssize_t n, double *first,
-                             double *square) noexcept nogil
 
 cdef enum:
     PANEL = 8  # columns that `dots` takes at once
@@ -325,7 +140,7 @@ cdef inline void waxpy(const line_t *a, double s, const double *w, double *v) no
 
 
 cdef inline void dots(const line_t *a, const double *panel, double *out) noexcept nogil:
-    """out_g = Σ_k x_k panel[at_k, g], a sparse line against the PANEL columns of a panel: one gather serves them all."""
+    """out_g = Σ_k x_k panel[at_k, g], a sparse line against the columns of a panel: one gather serves them all."""
     if a.kind == SPARSE:
         regfast_gathers_f64_i32(<const double *> a.x, <const int32_t *> a.at, panel, a.size, out)
     elif a.kind == SPARSE | SINGLE:
@@ -358,7 +173,8 @@ cdef inline void lay(const line_t *a, const double *w, double *panel) noexcept n
         panel[PANEL * i] += w[i] * value(a, k)
 
 
-cdef inline void unpack(const line_t *a, Py_ssize_t start, Py_ssize_t size, const double *w, double *out) noexcept nogil:
+cdef inline void unpack(const line_t *a, Py_ssize_t start, Py_ssize_t size, const double *w,
+                        double *out) noexcept nogil:
     """out_k = w_k (x_k − shift), for `size` entries of a dense line; w = NULL: all 1."""
     cdef Py_ssize_t k
     cdef const double *x = <const double *> a.x + start

@@ -1,4 +1,4 @@
-# Floor 4. The workspace of one problem.
+# Floor 5. The workspace of one problem.
 from libc.stdint cimport int32_t
 from regfast._active cimport Active
 from regfast._design cimport Columns, Design

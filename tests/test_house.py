@@ -12,14 +12,15 @@ KERNELS = sorted([*(ROOT / "src").glob("*.pyx"), *(ROOT / "src").glob("*.pxd")])
 MODULES = sorted((ROOT / "regfast").glob("*.py"))
 
 FLOORS = [
-    {"_vec", "_state", "_version"},
+    {"_simd", "_state", "_version"},
+    {"_vec"},
     {"_design", "_penalty", "_loss", "_factor"},
-    {"_residual", "_bounds", "_gram", "_moments"},
+    {"_residual", "_bounds", "_gram"},
     {"_cd", "_active", "_gap"},
     {"_work"},
     {"_screen"},
     {"_solve"},
-    {"_path"},
+    {"_path", "_moments"},
     {"problem", "result", "store", "validation", "conventions", "errors", "blas", "unpenalised", "condense", "gram"},
     {"path", "certificate", "reference"},
     {"estimators", "cv", "plots", "tables", "cli", "demo"},
