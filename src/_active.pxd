@@ -10,6 +10,7 @@ cdef class Active:
     cdef Factor factor
     cdef Gram gram
     cdef Py_ssize_t m, room
+    cdef double alpha             # the strength that the factor's ridge belongs to
     cdef Py_ssize_t *id           # (m,) columns in the order of entry
     cdef double *sign             # (m,) side of zero that each is on
     cdef double *rhs              # (m,) scratch, as the next three

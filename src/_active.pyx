@@ -55,6 +55,7 @@ cdef class Active:
     cdef bint refactor(self, Penalty pen, double alpha) noexcept nogil:
         """The factor anew: the ridge has changed with α, or rotations have left their rounding."""
         cdef Py_ssize_t i
+        self.alpha = alpha
         for i in range(self.m):
             self.factor.shift[i] = pen.ridge(alpha, self.id[i])
         return self.factor.refactor(0)
@@ -68,6 +69,7 @@ cdef class Active:
         cdef Py_ssize_t i, j, first = self.m
         if not self.reserve(k):
             return NO_MEMORY
+        self.alpha = alpha
         for i in range(k):
             self.id[first + i] = ids[i]
             self.factor.shift[first + i] = pen.ridge(alpha, ids[i])

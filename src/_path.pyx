@@ -12,8 +12,12 @@ import numpy as np
 
 from regfast._residual cimport energy
 from regfast._solve cimport Solver
-from regfast._state cimport (EVERY, INTERRUPTED, MAX_ITER, NO_MEMORY, NULLS, OK, ROUNDING, UNFIT, UNHELD, measure_t,
-                             status_t)
+from regfast._state cimport (EVERY, INTERRUPTED, LIVE, MAX_ITER, NO_MEMORY, NULLS, OK, ROUNDING, UNFIT, UNHELD,
+                             measure_t, status_t)
+
+
+cdef enum:
+    FEW = 64  # columns, or fewer, that all work all the time: to rule them out costs more than to read them
 
 
 cdef class Found:
@@ -165,7 +169,8 @@ cdef class Fit(Solver):
         cdef double[:, ::1] scalars = np.empty((4, n_alphas))
         cdef long[:, ::1] counts = np.empty((2, n_alphas + 1), dtype=np.dtype("l"))
         cdef long[::1] indptr = np.zeros(n_alphas + 1, dtype=np.dtype("l"))
-        if self.take_stock(UNHELD) != OK:
+        self.few = self.X.p <= FEW
+        if self.take_stock(LIVE if self.few else UNHELD) != OK:
             raise MemoryError
         self.recorrelate()
         for k in range(n_alphas):

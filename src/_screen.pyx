@@ -16,7 +16,7 @@ from regfast._factor cimport wider
 from regfast._gap cimport at, certificate
 from regfast._penalty cimport Penalty
 from regfast._residual cimport correlate, energy
-from regfast._state cimport (ACTIVE, EVERY, FREE, INTERRUPTED, NO_MEMORY, OK, OUTSIDE, UNHELD, WORKING, level_t,
+from regfast._state cimport (ACTIVE, EVERY, FREE, INTERRUPTED, LIVE, NO_MEMORY, OK, OUTSIDE, UNHELD, WORKING, level_t,
                              measure_t, status_t)
 from regfast._work cimport Workspace
 
@@ -130,6 +130,10 @@ cdef class Screen(Workspace):
         """c wherever it can matter at α: on the working set, and on what the bounds cannot rule out; or everywhere."""
         cdef status_t status
         cdef Py_ssize_t read
+        if self.few and not whole:
+            self.m_near = 0
+            self.recorrelate()
+            return INTERRUPTED if self.due(self.X.entries) else OK
         if self.bounds.count and not whole:
             self.look(alpha)
             status = OK
@@ -196,7 +200,7 @@ cdef class Screen(Workspace):
         """Columns that, as the references have it, pass their threshold at α join the working set: no read of X."""
         cdef status_t status
         added[0] = 0
-        if self.bounds.count == 0:
+        if self.bounds.count == 0 or self.few:
             return OK
         self.recentre()
         self.bounds.look(self.q.r)
@@ -296,14 +300,18 @@ cdef class Screen(Workspace):
 
     cdef bint belongs(self, Py_ssize_t j, level_t level) noexcept nogil:
         """Whether column j is in a working set of that level."""
+        cdef double least
         if self._inside[j] == FREE or self.q.h[j] == 0:
             return self._inside[j] != FREE and level == EVERY
-        return level == EVERY or self.q.b[j] != 0 or fmin(self.pen.hold(1, j), self.pen.hold(-1, j)) == 0 \
-            and (level == UNHELD or self.pen.ridge(1, j) == 0)
+        least = fmin(self.pen.hold(1, j), self.pen.hold(-1, j))
+        return level == EVERY or self.q.b[j] != 0 or level == LIVE and least < INFINITY \
+            or least == 0 and (level == UNHELD or self.pen.ridge(1, j) == 0)
 
     cdef void shrink(self) noexcept nogil:
         """Columns at zero leave the working set, unless they are active or no threshold keeps them there."""
         cdef Py_ssize_t k, j, size = 0
+        if self.few:
+            return
         for k in range(self.size):
             j = self.ids[k]
             if self.q.b[j] != 0 or self._inside[j] == ACTIVE or fmin(self.pen.hold(1, j), self.pen.hold(-1, j)) == 0:

@@ -140,7 +140,8 @@ cdef class Solver(Screen):
         cdef int count
         cdef status_t status
         moved[0] = False
-        if self.matched and (self.pen.lasso is not None or self.active.factor.dropped > 50 + self.active.m // 2):
+        if self.matched and (self.pen.lasso is not None and self.active.alpha != alpha
+                             or self.active.factor.dropped > 50 + self.active.m // 2):
             self.matched = self.active.refactor(self.pen, alpha)
         status = OK if self.matched else self.match(alpha)
         for _ in range(200):

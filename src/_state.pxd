@@ -35,4 +35,5 @@ cdef enum mark_t:     # where a column stands
 cdef enum level_t:    # what a working set made from nothing but the coefficients holds, beside those that are not zero
     NULLS = 0         # columns without penalty
     UNHELD = 1        # those that no threshold keeps at zero
-    EVERY = 2
+    LIVE = 2          # all that can be other than zero
+    EVERY = 3
