@@ -197,6 +197,8 @@ def solve(problem: Problem, alphas: Float | None, *, n_alphas: int = 100, eps: f
         b0, values, gaps = (np.append(x, z) for x, z in ((b0, last.intercept), (values, last.value), (gaps, last.kkt)))
         epochs, passes = np.append(epochs, last.n_iter), np.append(passes, fit.n_passes)
         status = np.append(status, last.status)
+    error = fit.error
+    del fit  # its p-vectors go before the path's come
     path_status = "complete"
     if cut:
         path_status = STATUS[codes[-1]]
@@ -217,7 +219,7 @@ def solve(problem: Problem, alphas: Float | None, *, n_alphas: int = 100, eps: f
         null_deviance=2 * null.total, penalty_factors=problem.penalties.factors if keep_factors else None,
         bounds=(problem.penalties.lo, problem.penalties.hi) if keep_bounds else None, has_offset=has_offset)
     if cut:
-        raise _cut_off(int(codes[-1]), fit.error, path)
+        raise _cut_off(int(codes[-1]), error, path)
     return path
 
 

@@ -9,6 +9,7 @@ cdef class Screen(Workspace):
     cdef Py_ssize_t *fresh          # (room,) columns about to join the working set
     cdef Py_ssize_t *near           # (m_near,) columns outside that the bounds did not rule out, at the last look
     cdef Py_ssize_t near_room, m_near   # m_near < 0: all of them
+    cdef double share               # of X that may be read before all of it is
     cdef bint few                   # there are so few columns that all of them work
     cdef double[::1] _ahead         # (p,) correlations of the residual's direction
     cdef double[::1] audit          # (p,) scratch of the audit; None: bounds are believed

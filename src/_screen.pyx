@@ -24,6 +24,7 @@ cdef enum:
     LEAST = 100  # columns that a round may always add to the working set
 
 cdef double SHARE = 0.1  # of X: where bounds leave more than this to be read, a whole pass also renews them
+cdef double SPARSE = 2   # times as much where rows are sparse: extracted columns are read faster than rows are
 
 
 cdef double largest(double *x, Py_ssize_t m, Py_ssize_t k) noexcept nogil:
@@ -92,6 +93,7 @@ cdef class Screen(Workspace):
         Workspace.__init__(self, *args)
         self.bounds = Bounds(self.pen, self._w, self._over, self._h,
                              self._mean if self.cols.shift == NULL else self._zero, self.X.p)
+        self.share = SPARSE * SHARE if self.X.sweeps else SHARE
         self.near_room = <Py_ssize_t> (SHARE * self.bounds.live) + LEAST
         self._ahead = np.zeros(max(self.X.p, 1))
         self.audit = np.empty(max(self.X.p, 1)) if os.environ.get("REGFAST_DEBUG_AUDIT") else None
@@ -139,7 +141,7 @@ cdef class Screen(Workspace):
             status = OK
             if self.m_near >= 0 and self.X.sweeps:  # one sweep for these spares many passes later
                 status = self.fetch(alpha, self.near, self.m_near, self.m_near + self.room)
-            if self.m_near >= 0 and self.X.toll(self.near, self.m_near, self.cols) <= SHARE * self.X.entries:
+            if self.m_near >= 0 and self.X.toll(self.near, self.m_near, self.cols) <= self.share * self.X.entries:
                 if status == OK:
                     status = self.X.fetch(self.near, self.m_near, self.cols)
                 if status != OK:
