@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 import regfast
 from regfast import fit_cv, fit_path
+from regfast.blas import single_threaded
 
 X, Y, W = make_data(n=120, p=300, density=0.5)
 STORAGES = {"C": np.ascontiguousarray, "F": np.asfortranarray, "CSR": sp.csr_array, "CSC": sp.csc_array}
@@ -133,3 +134,38 @@ def test_the_number_of_blas_threads_changes_no_bit(call: Callable[[], Any]) -> N
         with threadpool_limits(threads):
             got.append(bits(call()))
     assert got[0] == got[1]
+
+
+def test_the_last_to_leave_restores_blas_while_the_first_lives_on() -> None:
+    first_in, last_in, first_out, last_out, end = (threading.Event() for _ in range(5))
+    inside: list[list[int]] = []
+
+    def threads_of_blas() -> list[int]:
+        return [lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"]
+
+    def first() -> None:
+        with single_threaded():
+            first_in.set()
+            last_in.wait(10)
+        first_out.set()
+        end.wait(10)
+
+    def last() -> None:
+        first_in.wait(10)
+        with single_threaded():
+            last_in.set()
+            first_out.wait(10)
+            inside.append(threads_of_blas())
+        last_out.set()
+
+    before = threads_of_blas()
+    workers = [threading.Thread(target=target) for target in (first, last)]
+    for worker in workers:
+        worker.start()
+    assert last_out.wait(10)
+    after = threads_of_blas()
+    end.set()
+    for worker in workers:
+        worker.join()
+    assert inside == [[1] * len(before)]
+    assert after == before
