@@ -141,6 +141,19 @@ cdef class Bounds:
             i += TILE
         return found
 
+    cdef double top(self, const signed char *inside) noexcept nogil:
+        """The largest strength at which, by estimate, some column not `inside` still moves."""
+        cdef Py_ssize_t j
+        cdef int k
+        cdef double z, most = 0
+        for j in range(self.live):
+            if not inside[self.column[j]]:
+                z = 0
+                for k in range(self.count):
+                    z += self.a[k] * self.known[k * self.live + j]
+                most = fmax(most, fmax(z, -z * self.both[j]))
+        return most
+
     cdef void name(self, Py_ssize_t *out, Py_ssize_t m, double *c) noexcept nogil:
         """The m listed become column numbers; c (p,), unless NULL, gets their estimates."""
         cdef Py_ssize_t i, j

@@ -16,6 +16,8 @@ from regfast._state cimport (EVERY, INTERRUPTED, LIVE, MAX_ITER, NO_MEMORY, NULL
                              measure_t, status_t)
 
 
+cdef double STRIDE = 0.6  # of the strength last solved for: an α further down is approached in such steps
+
 cdef enum:
     FEW = 64  # columns, or fewer, that all work all the time: to rule them out costs more than to read them
 
@@ -165,7 +167,8 @@ cdef class Fit(Solver):
         cdef status_t status = OK
         cdef measure_t out
         cdef Found found = Found()
-        cdef double alpha, explained, earlier = 0
+        cdef double alpha, reached, explained, earlier = 0
+        cdef long used
         cdef double[:, ::1] scalars = np.empty((4, n_alphas))
         cdef long[:, ::1] counts = np.empty((2, n_alphas + 1), dtype=np.dtype("l"))
         cdef long[::1] indptr = np.zeros(n_alphas + 1, dtype=np.dtype("l"))
@@ -173,12 +176,24 @@ cdef class Fit(Solver):
         if self.take_stock(LIVE if self.few else UNHELD) != OK:
             raise MemoryError
         self.recorrelate()
+        self.bounds.look(self.q.r)
+        reached = 0 if self.few or self.support() > self._block.shape[0] else self.bounds.top(&self._inside[0])
         for k in range(n_alphas):
             alpha = alphas[k]
             with nogil:
                 out.gap = out.kkt = 0
-                if self.scale > 0:
-                    status = self.solve(alpha, tol, max_iter, &out)
+                used, status = 0, OK
+                while status == OK and self.scale > 0 and STRIDE * reached > alpha and used < max_iter:
+                    reached *= STRIDE
+                    status = self.solve(reached, fmax(tol, 1e-3), min(1000, max_iter - used), &out)
+                    status = status if status == INTERRUPTED or status == NO_MEMORY else OK
+                    used += self.used
+                reached = alpha
+                if status != OK:
+                    pass
+                elif self.scale > 0:
+                    status = self.solve(alpha, tol, max_iter - used, &out)
+                    self.used += used
                 elif self.stopped():
                     status = INTERRUPTED
                 counts[1, k] = status

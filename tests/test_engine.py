@@ -206,7 +206,11 @@ def smallest(problem: Any) -> Array:
     """Singular values of the scaled columns that say that these depend on each other, or nearly."""
     A = np.asarray(np.sqrt(problem.w)[:, None] * problem.X[:, problem.used], dtype=np.float64)
     size = np.sqrt((A * A).sum(0))
-    d: Array = np.linalg.svd(A[:, size > 0] / size[size > 0], compute_uv=False)
+    A = A[:, size > 0] / size[size > 0]
+    d: Array = np.linalg.svd(A, compute_uv=False)
+    cosine = np.minimum(abs(A.astype(Long).T @ A.astype(Long)), 1)  # (more columns than rows have no such value)
+    sine = np.sqrt(1 - cosine**2)[np.triu_indices(A.shape[1], 1)].astype(float)
+    d = np.append(d, np.where(sine < 1e-9, 0, sine))
     return d[d < 1e-5]
 
 
