@@ -7,6 +7,7 @@ class Design:
     p: int
     steps: int
     entries: int
+    gauge_reads: int
 
 def dense(X: NDArray[Any]) -> Design: ...
 def sparse(data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], n: int, p: int,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from . import validation as check
 from .path import prepare
-from .problem import EPS, Problem, gram, start
+from .problem import EPS, Problem, correlation_matrix, start
 from .validation import Float
 
 Indices = NDArray[np.intp]
@@ -171,7 +171,7 @@ def _support(problem: Problem, b: Float, z: Float, gap: float, alpha: float) -> 
     ids = ids[problem.twin_of[ids] == ids]
     proved = everything[:0]
     if 0 < ids.size <= min(UNDECIDED_LIMIT, problem.data.design.n):
-        G = gram(problem, ids) + alpha * np.diag(
+        G = correlation_matrix(problem, ids) + alpha * np.diag(
             v[ids] * (1 - problem.penalties.l1_ratio) * problem.scale[ids] ** 2 / problem.curvature[ids])
         try:
             L = scipy.linalg.cholesky(G, lower=True)

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import validation as check
-from .errors import warn_not_converged
-from .path import MAX_ITER, Progress, prepare, reporter, solve
+from .errors import attach, warn_not_converged
+from .path import MAX_ITER, Progress, count_solves, prepare, reporter, solve
 from .problem import Problem, build, linear_predictor
 from .result import CVPath, Path
 from .validation import Float
@@ -112,9 +112,9 @@ tol, max_iter, early_stop
                         (penalty_factors is not None, bounds is not None))
     problems = [prepare(X, y, family=family, l1_ratio=r, sample_weight=sample_weight, offset=offset,
                         fit_intercept=fit_intercept, standardize=standardize, penalty_factors=penalty_factors,
-                        bounds=bounds) for r in ratios[:1]]
-    problems += [rebuild(problems[0], problems[0].w, settings, ratio=r)
-                 for r in ratios[1:]]
+                        bounds=bounds, solves=count_solves(named, n_alphas)) for r in ratios[:1]]
+    count = count_solves(named, n_alphas)
+    problems += [rebuild(problems[0], problems[0].w, settings, count, ratio=r) for r in ratios[1:]]
     n = problems[0].data.design.n
     folds = split(cv, n, problems[0].y, groups, random_state, problems[0].w)
     shift = np.zeros(n) if offset is None else check.vector("offset", offset, n)
@@ -132,8 +132,7 @@ tol, max_iter, early_stop
             try:
                 paths = run_folds(problem, folds, path.alphas, settings, workers, tell)
             except KeyboardInterrupt as interrupt:
-                if getattr(interrupt, "partial", None) is None:
-                    interrupt.partial = path  # type: ignore[attr-defined]
+                attach(interrupt, path)
                 raise
             etas = [linear_predictor(problem.data.X[test], f.coefs, f.intercepts) for f, (_, test) in
                     zip(paths, folds, strict=True)]
@@ -170,11 +169,12 @@ def conclude(at: int, path: Path, scores: Float, mean: Float, se: Float, oof: Fl
                   oof_predictions=oof, l1_ratios=ratios, l1_scores=tried)
 
 
-def rebuild(problem: Problem, w: Float, settings: Settings, ratio: float | None = None) -> Problem:
-    """The same data under other weights, or another l1_ratio."""
+def rebuild(problem: Problem, w: Float, settings: Settings, count: int, ratio: float | None = None,
+            stop: NDArray[np.int32] | None = None) -> Problem:
+    """The same data under other weights, or another l1_ratio, for `count` solves; `stop`: see `build`."""
     penalties = problem.penalties if ratio is None else replace(problem.penalties, l1_ratio=ratio)
     return build(problem.data, problem.y, w, intercept=problem.intercept, standardize=settings.standardize,
-                 penalties=penalties)
+                 penalties=penalties, n_alphas=count, stop=stop)
 
 
 def run_folds(problem: Problem, folds: list[Fold], alphas: Float, settings: Settings, workers: int,
@@ -185,7 +185,7 @@ def run_folds(problem: Problem, folds: list[Fold], alphas: Float, settings: Sett
     def one(train: NDArray[np.intp]) -> Path:
         w = np.zeros_like(problem.w)
         w[train] = problem.w[train]
-        fold = rebuild(problem, w / w.sum(), settings)
+        fold = rebuild(problem, w / w.sum(), settings, count_solves(alphas), stop=stop)
         return solve(fold, alphas, tol=settings.tol, max_iter=settings.max_iter, standardize=settings.standardize,
                      has_offset=settings.has_offset, keep=(False, False), stop=stop)
 
@@ -264,7 +264,7 @@ def scorer(scoring: Any) -> Scorer:
     from sklearn.base import BaseEstimator, RegressorMixin
     from sklearn.metrics import check_scoring
 
-    class Known(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    class Known(RegressorMixin, BaseEstimator):
         """Predictions that a scorer can ask for."""
 
         def __init__(self, prediction: Float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,12 @@ ADVICE = {
     "max_iter": "raise max_iter or tol, or drop (nearly) collinear columns",
     "rounding": "float64 ends here: raise tol",
 }
+
+
+def attach(error: BaseException, partial: Any) -> None:
+    """`error.partial` is what was done before it came, unless something further in has said so already."""
+    if getattr(error, "partial", None) is None:
+        vars(error)["partial"] = partial
 
 
 def warn_not_converged(alphas: NDArray[np.float64], gaps: NDArray[np.float64], status: Sequence[str], kind: str,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from . import validation as check
 from .blas import single_threaded
 from .condense import condense
-from .errors import INTERRUPTED, NO_MEMORY, STATUS, WORDS, warn_not_converged
+from .errors import INTERRUPTED, NO_MEMORY, STATUS, WORDS, attach, warn_not_converged
 from .problem import Null, Penalties, Problem, build, start
 from .result import Path
 from .unpenalised import least_squares
@@ -50,6 +50,13 @@ def grid(problem: Problem, null: Null, n_alphas: int, eps: float | None) -> Floa
     if null.alpha_max == 0:
         return np.ones(1)
     return np.geomspace(null.alpha_max, null.alpha_max * eps, n_alphas) if n_alphas > 1 else np.array([null.alpha_max])
+
+
+def count_solves(alphas: Float | None, n_alphas: int = 0) -> int:
+    """How many strengths the engine will solve for; 0 if one of them is 0, as least squares wants X itself."""
+    if alphas is None:
+        return n_alphas
+    return len(alphas) if alphas[-1] > 0 else 0
 
 
 def fit_path(
@@ -156,16 +163,14 @@ def fit_path(
     n_alphas = check.integer("n_alphas", n_alphas, 1)
     problem = prepare(X, y, family=family, l1_ratio=l1_ratio, sample_weight=sample_weight, offset=offset,
                       fit_intercept=fit_intercept, standardize=standardize, penalty_factors=penalty_factors,
-                      bounds=bounds, solves=0 if named is not None and named[-1] == 0 else
-                      n_alphas if named is None else len(named))
+                      bounds=bounds, solves=count_solves(named, n_alphas))
     with reporter(progress) as report:
         try:
             path = solve(problem, named, n_alphas=n_alphas, eps=eps, tol=tol, max_iter=max_iter,
                          early_stop=bool(early_stop), report=report, standardize=bool(standardize),
                          has_offset=offset is not None, keep=(penalty_factors is not None, bounds is not None))
         except KeyboardInterrupt as interrupt:
-            if not hasattr(interrupt, "partial"):
-                interrupt.partial = None  # type: ignore[attr-defined]
+            attach(interrupt, None)
             raise
     warn_not_converged(path.alphas, path.gaps, path.status.tolist(), path.gap_kind, tol)
     return path
@@ -233,7 +238,7 @@ def _cut_off(code: int, error: BaseException | None, path: Path) -> BaseExceptio
     """The exception of a path that did not end by itself, carrying what was done."""
     out: BaseException = error or (MemoryError() if code == NO_MEMORY else KeyboardInterrupt())
     assert code in (INTERRUPTED, NO_MEMORY)
-    out.partial = path  # type: ignore[attr-defined]
+    attach(out, path)
     return out
 
 

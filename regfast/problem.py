@@ -74,10 +74,10 @@ class Problem:
         return replace(self, y=y, pull=None)
 
     def passes(self, counted: Float, whole: Problem) -> Float:
-        """Reads of X that reads of this problem's rows amount to: two for the moments, and one to condense them."""
+        """Reads of X, set-up included, that reads of this problem's rows amount to; condensing takes two."""
         if whole is self:
-            return counted + 2
-        return 3 + counted * (self.data.design.entries / max(whole.data.design.entries, 1))
+            return counted + self.data.design.gauge_reads
+        return 2 + counted * (self.data.design.entries / max(whole.data.design.entries, 1))
 
     @property
     def scale(self) -> Float:
@@ -116,10 +116,11 @@ def scales(var: Float, standardize: bool) -> Float:
 
 
 def build(data: Data, y: Float, w: Float, *, intercept: bool, standardize: bool, penalties: Penalties,
-          n_alphas: int = 0) -> Problem:
+          n_alphas: int = 0, stop: NDArray[np.int32] | None = None) -> Problem:
     """Moments in one or two passes over X, then the weights of the penalty.
 
-    `n_alphas`: how many strengths will be asked for; where X has many rows for its columns, the Gram then pays.
+    `n_alphas`: how many strengths will be asked for; where X has many rows for its columns, the Gram then pays;
+    `stop[0] != 0` gives it up.
 
     Raises
     ------
@@ -127,7 +128,7 @@ def build(data: Data, y: Float, w: Float, *, intercept: bool, standardize: bool,
         X contains NaN or infinity, or values too large to square.
     """
     p = data.design.p
-    mean, var, twin_of, square, pull = measure(data, w, y, intercept, n_alphas)
+    mean, var, twin_of, square, pull = measure(data, w, y, intercept, n_alphas, stop)
     var[var <= (8 * EPS) ** 2 * (var + mean * mean)] = 0
     curvature = var if intercept else var + mean * mean
     dead, v, scale = curvature == 0, penalties.factors, scales(var, standardize)
@@ -150,8 +151,8 @@ def build(data: Data, y: Float, w: Float, *, intercept: bool, standardize: bool,
                    l1, l2, block, loose, twin_of, square, pull)
 
 
-def measure(data: Data, w: Float, y: Float, intercept: bool, n_alphas: int) -> tuple[
-        Float, Float, NDArray[Any], Float | None, Float | None]:
+def measure(data: Data, w: Float, y: Float, intercept: bool, n_alphas: int,
+            stop: NDArray[np.int32] | None) -> tuple[Float, Float, NDArray[Any], Float | None, Float | None]:
     """Means, variances, the first of each group of equal columns; where it pays the centred Gram and X'W(y − mean)."""
     n, p = data.design.n, data.design.p
     mean, var, mark = np.empty(p), np.empty(p), np.empty(p)
@@ -161,7 +162,7 @@ def measure(data: Data, w: Float, y: Float, intercept: bool, n_alphas: int) -> t
         mean = both[0]
         check_finite(data, mean, mean)
         with single_threaded():
-            found = centred_gram(data, w, mean, target, both[1], intercept)
+            found = centred_gram(data, w, mean, target, both[1], intercept, stop)
         if found is not None:
             mean, square, pull = found
             var = np.maximum(np.diagonal(square), 0.0)
@@ -215,8 +216,8 @@ def columns(problem: Problem, ids: NDArray[Any]) -> Float:
     return np.asarray(dense - problem.mean[ids])
 
 
-def gram(problem: Problem, ids: NDArray[Any]) -> Float:
-    """(k, k) weighted, centred Gram of some columns, each scaled to variance 1."""
+def correlation_matrix(problem: Problem, ids: NDArray[Any]) -> Float:
+    """(k, k) weighted correlations of some columns, about their means where an intercept is fitted."""
     A = columns(problem, ids) * np.sqrt(problem.w)[:, None] / np.sqrt(problem.curvature[ids])
     return np.asarray(A.T @ A)
 

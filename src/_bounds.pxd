@@ -28,5 +28,6 @@ cdef class Bounds:
     cdef double doubt(self) noexcept nogil
     cdef Py_ssize_t reach(self, double alpha, double far, const signed char *inside, Py_ssize_t *out,
                           Py_ssize_t most) noexcept nogil
+    cdef double estimate(self, Py_ssize_t j) noexcept nogil
     cdef double top(self, const signed char *inside) noexcept nogil
     cdef void name(self, Py_ssize_t *out, Py_ssize_t m, double *c) noexcept nogil

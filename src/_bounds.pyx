@@ -8,7 +8,7 @@ because what the references see of x_j takes no part in x_j'r⊥. Between two kn
 two references span it. Inner products are those of the weighted residuals r = w∘e: r'W⁻¹r. The bound with one reference
 and without the second term of ρ_j is known from Fujiwara et al. (2016), AAAI, and Ida et al. (2019), NeurIPS.
 """
-from libc.math cimport INFINITY, fmax, fmin, hypot, sqrt
+from libc.math cimport INFINITY, fmax, hypot, sqrt
 from libc.stdint cimport int32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
@@ -29,10 +29,10 @@ cdef class Bounds:
                   const double[::1] mean, Py_ssize_t p):
         """mean (p,): what is taken off correlations afterwards, and leaves its rounding in them; 0 for a dense X."""
         cdef Py_ssize_t j, k = 0
-        cdef double up, down
+        cdef double up, down, least
         self.n, self.w, self.over = w.shape[0], &w[0], &over[0]
         for j in range(p):
-            self.live += h[j] > 0 and 0 < fmin(pen.hold(1, j), pen.hold(-1, j)) < INFINITY
+            self.live += h[j] > 0 and 0 < pen.least_hold(j) < INFINITY
         self.column = <int32_t *> malloc(self.live * sizeof(int32_t) + 1)
         self.both = <signed char *> malloc(self.live + 1)
         self.width = <double *> malloc((4 + MEMORY + 1) * self.live * sizeof(double) + 1)
@@ -43,11 +43,11 @@ cdef class Bounds:
         self.loud = self.width + 3 * self.live
         self.known, self.off = self.width + 4 * self.live, self.q + (MEMORY + 1) * self.n
         for j in range(p):
-            up, down = pen.hold(1, j), pen.hold(-1, j)
-            if h[j] > 0 and 0 < fmin(up, down) < INFINITY:
+            up, down, least = pen.hold(1, j), pen.hold(-1, j), pen.least_hold(j)
+            if h[j] > 0 and 0 < least < INFINITY:
                 self.column[k] = <int32_t> j
                 self.both[k] = up < INFINITY and down < INFINITY
-                self.width[k] = (1 if up < INFINITY else -1) / fmin(up, down)
+                self.width[k] = (1 if up < INFINITY else -1) / least
                 self.norm[k] = self.width[k] * self.width[k] * h[j]
                 self.loud[k] = self.norm[k] + self.width[k] * self.width[k] * mean[j] * mean[j]
                 k += 1
@@ -141,26 +141,28 @@ cdef class Bounds:
             i += TILE
         return found
 
+    cdef double estimate(self, Py_ssize_t j) noexcept nogil:
+        """width · correlation of the j-th live column, as the references have it"""
+        cdef int k
+        cdef double z = 0
+        for k in range(self.count):
+            z += self.a[k] * self.known[k * self.live + j]
+        return z
+
     cdef double top(self, const signed char *inside) noexcept nogil:
         """The largest strength at which, by estimate, some column not `inside` still moves."""
         cdef Py_ssize_t j
-        cdef int k
         cdef double z, most = 0
         for j in range(self.live):
             if not inside[self.column[j]]:
-                z = 0
-                for k in range(self.count):
-                    z += self.a[k] * self.known[k * self.live + j]
+                z = self.estimate(j)
                 most = fmax(most, fmax(z, -z * self.both[j]))
         return most
 
     cdef void name(self, Py_ssize_t *out, Py_ssize_t m, double *c) noexcept nogil:
         """The m listed become column numbers; c (p,), unless NULL, gets their estimates."""
         cdef Py_ssize_t i, j
-        cdef int k
         for i in range(m):
             j, out[i] = out[i], self.column[out[i]]
             if c != NULL:
-                c[out[i]] = 0
-                for k in range(self.count):
-                    c[out[i]] += self.a[k] * self.known[k * self.live + j] / self.width[j]
+                c[out[i]] = self.estimate(j) / self.width[j]

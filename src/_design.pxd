@@ -21,6 +21,7 @@ cdef class Design:
     cdef readonly Py_ssize_t n, p
     cdef readonly Py_ssize_t steps      # a pass over X is steps [0, steps), cut anywhere, run in order
     cdef readonly Py_ssize_t entries    # what X stores
+    cdef readonly int gauge_reads       # how often it is read for means and variances: columns once, rows twice
     cdef Py_ssize_t stride              # dense: bytes from one line to the next
     cdef Py_ssize_t span                # dense: entries in a line
     cdef int kind

@@ -294,6 +294,7 @@ def dense(const real_t[:, :] X):
     out.stride = X.strides[1] if by_column else X.strides[0]
     out.span = out.n if by_column else out.p
     out.entries = out.n * out.p
+    out.gauge_reads = 1 if by_column else 2
     out.steps = out.p if by_column else (out.p + TILE - 1) // TILE
     return out
 
@@ -307,5 +308,6 @@ def sparse(const real_t[::1] data, const index_t[::1] indices, const int64_t[::1
     out.at = <const char *> &indices[0] if indices.shape[0] else NULL
     out.ptr = &indptr[0]
     out.entries = data.shape[0]
+    out.gauge_reads = 1 if by_column else 2
     out.steps, out.sweeps = p if by_column else n, not by_column
     return out

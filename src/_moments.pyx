@@ -7,7 +7,8 @@ cdef extern from "Python.h":
     int PyErr_CheckSignals() except -1
 
 cdef enum:
-    MANY = 8  # vectors that one read of X may serve
+    MANY = 8          # vectors that one read of X may serve
+    SLICE = 16777216  # entries of X between two looks for Ctrl-C
 
 
 def products(Design X, const double[:, ::1] v, double[:, ::1] out, const double[::1] shift=None):
@@ -21,11 +22,16 @@ def products(Design X, const double[:, ::1] v, double[:, ::1] out, const double[
         pass_over(X, k, from_, &shift[0] if shift is not None else NULL, to)
 
 
+cdef Py_ssize_t slice_of(Design X, Py_ssize_t steps):
+    """So many of the steps of a pass hold SLICE entries: somebody looks for Ctrl-C after each slice."""
+    return max(1, steps * SLICE // max(X.entries, 1))
+
+
 cdef pass_over(Design X, int k, const double **v, const double *shift, double **out):
     """X'v_i for k vectors, cut so that Ctrl-C is heard."""
     cdef Py_ssize_t start = 0, stop
     while start < X.steps:
-        stop = min(start + max(1, X.steps * 2 ** 24 // max(X.entries, 1)), X.steps)
+        stop = min(start + slice_of(X, X.steps), X.steps)
         with nogil:
             X.scan(start, stop, k, v, shift, out)
         PyErr_CheckSignals()
@@ -54,7 +60,7 @@ cdef by_columns(ColumnDesign X, const double[::1] w, const double[::1] u, double
     while w[base] == 0:
         base += 1
     while start < X.p:
-        stop = min(start + max(1, X.p * 2 ** 24 // max(X.entries, 1)), X.p)
+        stop = min(start + slice_of(X, X.p), X.p)
         with nogil:
             X.gauges(start, stop, base, &w[0], &u[0], &mean[0], &var[0], &mark[0])
         PyErr_CheckSignals()
@@ -74,7 +80,7 @@ cdef by_rows(RowDesign X, const double[::1] w, const double[::1] u, double[::1] 
     pass_over(X, 2, v, NULL, out)
     var[:] = 0
     while start < X.steps:
-        stop = min(start + max(1, X.steps * 2 ** 24 // max(X.entries, 1)), X.steps)
+        stop = min(start + slice_of(X, X.steps), X.steps)
         with nogil:
             X.spreads(start, stop, &w[0], &mean[0], &first[0], &var[0], &weight[0])
         PyErr_CheckSignals()

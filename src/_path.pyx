@@ -91,7 +91,7 @@ cdef class Fit(Solver):
                 if status == UNFIT or status == MAX_ITER:
                     status = self.polish(1, 1e-13, 100000, &moved)
             if status == OK or status == MAX_ITER:
-                status = self.proof(1, True, &m)
+                status = self.proof_by_all(1, &m)
             null = 0.5 * energy(&self.q)
             if null <= floor or (self._block.shape[0] or self._loose.shape[0]) and null <= 1e-20 * value:
                 null = 0
@@ -132,7 +132,7 @@ cdef class Fit(Solver):
         with nogil:
             status = self.take_stock(NULLS)
             if status == OK:
-                status = self.proof(alpha, True, &out)
+                status = self.proof_by_all(alpha, &out)
         if status == NO_MEMORY:
             raise MemoryError
         if status == INTERRUPTED:

@@ -11,6 +11,7 @@ cdef class Penalty:
     cdef double strict(self, double alpha, double z, Py_ssize_t j) noexcept nogil
     cdef double pull(self, double alpha, double b, double side, Py_ssize_t j) noexcept nogil
     cdef double hold(self, double side, Py_ssize_t j) noexcept nogil
+    cdef double least_hold(self, Py_ssize_t j) noexcept nogil
     cdef double kink(self, double alpha, Py_ssize_t j) noexcept nogil
     cdef double low(self, Py_ssize_t j) noexcept nogil
     cdef double high(self, Py_ssize_t j) noexcept nogil

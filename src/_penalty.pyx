@@ -33,6 +33,10 @@ cdef class Penalty:
     cdef double hold(self, double side, Py_ssize_t j) noexcept nogil:
         """The c at α = 1, of the sign of `side`, up to which b_j stays at zero; ∞: any"""
 
+    cdef double least_hold(self, Py_ssize_t j) noexcept nogil:
+        """The same, of whichever sign gives way first"""
+        return fmin(self.hold(1, j), self.hold(-1, j))
+
     cdef double ridge(self, double alpha, Py_ssize_t j) noexcept nogil:
         """The curvature of the quadratic part of α pen_j, where it has one"""
 

@@ -13,8 +13,10 @@ cdef class Screen(Workspace):
     cdef bint few                   # there are so few columns that all of them work
     cdef double[::1] _ahead         # (p,) correlations of the residual's direction
     cdef double[::1] audit          # (p,) scratch of the audit; None: bounds are believed
-    cdef status_t proof(self, double alpha, bint whole, measure_t *out) noexcept nogil
-    cdef status_t survey(self, double alpha, bint whole) noexcept nogil
+    cdef status_t proof(self, double alpha, measure_t *out) noexcept nogil
+    cdef status_t proof_by_all(self, double alpha, measure_t *out) noexcept nogil
+    cdef measure_t judge(self, double alpha) noexcept nogil
+    cdef status_t survey(self, double alpha) noexcept nogil
     cdef bint audited(self, double alpha) noexcept nogil
     cdef status_t foresee(self, double alpha, Py_ssize_t *added) noexcept nogil
     cdef void look(self, double alpha) noexcept nogil

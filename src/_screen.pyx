@@ -3,7 +3,7 @@
 A column outside the working set is read only where `_bounds` cannot rule it out; where that is too much of X, a whole
 pass renews the references, together with the direction that the residual takes from here as α falls: one read for both.
 """
-from libc.math cimport INFINITY, fmin, sqrt
+from libc.math cimport INFINITY, sqrt
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
@@ -128,22 +128,22 @@ cdef class Screen(Workspace):
             self.m_near = -1
         self.bounds.name(self.near, self.m_near, NULL)
 
-    cdef status_t survey(self, double alpha, bint whole) noexcept nogil:
-        """c wherever it can matter at α: on the working set, and on what the bounds cannot rule out; or everywhere."""
+    cdef status_t survey(self, double alpha) noexcept nogil:
+        """c wherever it can matter at α: on the working set, and on what the bounds cannot rule out."""
         cdef status_t status
         cdef Py_ssize_t read
-        if self.few and not whole:
+        if self.few:
             self.m_near = 0
             self.recorrelate()
             return INTERRUPTED if self.due(self.X.entries) else OK
-        if self.bounds.count and not whole:
+        if self.bounds.count:
             self.look(alpha)
-            status = OK
             if self.m_near >= 0 and self.X.sweeps:  # one sweep for these spares many passes later
                 status = self.fetch(alpha, self.near, self.m_near, self.m_near + self.room)
+                if status != OK:
+                    return status
             if self.m_near >= 0 and self.X.toll(self.near, self.m_near, self.cols) <= self.share * self.X.entries:
-                if status == OK:
-                    status = self.X.fetch(self.near, self.m_near, self.cols)
+                status = self.X.fetch(self.near, self.m_near, self.cols)
                 if status != OK:
                     return status
                 self.recorrelate()
@@ -151,9 +151,8 @@ cdef class Screen(Workspace):
                 self.reads += read
                 self.checked += read
                 return INTERRUPTED if self.due(read) or not self.audited(alpha) else OK
-        self.m_near = -1
         status = self.whole(alpha)
-        if status == OK and not whole:
+        if status == OK:
             self.look(alpha)
         return status
 
@@ -181,20 +180,33 @@ cdef class Screen(Workspace):
                 return False
         return True
 
-    cdef status_t proof(self, double alpha, bint whole, measure_t *out) noexcept nogil:
-        """The certificate: fresh residual, exact free block, correlations wherever they can matter (or everywhere)."""
+    cdef status_t proof(self, double alpha, measure_t *out) noexcept nogil:
+        """The certificate: fresh residual, exact free block, correlations wherever they can matter."""
         cdef status_t status
-        self.refresh()
-        self.unbind()
-        self.recentre()
-        status = self.survey(alpha, whole)
-        if status == OK and self.m_near < 0:
-            out[0] = certificate(self.pen, alpha, NULL, self.X.p, self.q.b, &self._c[0], self.q.h, energy(&self.q))
-        elif status == OK:  # every other column has b = 0 and |c| below its threshold: it adds nothing
-            memcpy(self.near + self.m_near, self.ids, self.size * sizeof(Py_ssize_t))
-            out[0] = certificate(self.pen, alpha, self.near, self.m_near + self.size, self.q.b, &self._c[0], self.q.h,
-                                 energy(&self.q))
+        self.renew()
+        status = self.survey(alpha)
+        if status == OK:
+            out[0] = self.judge(alpha)
         return status
+
+    cdef status_t proof_by_all(self, double alpha, measure_t *out) noexcept nogil:
+        """The same from all correlations, for those who want to read them."""
+        cdef status_t status
+        self.renew()
+        self.m_near = -1
+        status = self.whole(alpha)
+        if status == OK:
+            out[0] = self.judge(alpha)
+        return status
+
+    cdef measure_t judge(self, double alpha) noexcept nogil:
+        """The certificate from the correlations as they stand."""
+        cdef const Py_ssize_t *ids = NULL
+        cdef Py_ssize_t m = self.X.p
+        if self.m_near >= 0:  # every other column has b = 0 and |c| below its threshold: it adds nothing
+            memcpy(self.near + self.m_near, self.ids, self.size * sizeof(Py_ssize_t))
+            ids, m = self.near, self.m_near + self.size
+        return certificate(self.pen, alpha, ids, m, self.q.b, &self._c[0], self.q.h, energy(&self.q))
 
     # ---- the working set
 
@@ -305,7 +317,7 @@ cdef class Screen(Workspace):
         cdef double least
         if self._inside[j] == FREE or self.q.h[j] == 0:
             return self._inside[j] != FREE and level == EVERY
-        least = fmin(self.pen.hold(1, j), self.pen.hold(-1, j))
+        least = self.pen.least_hold(j)
         return level == EVERY or self.q.b[j] != 0 or level == LIVE and least < INFINITY \
             or least == 0 and (level == UNHELD or self.pen.ridge(1, j) == 0)
 
@@ -316,7 +328,7 @@ cdef class Screen(Workspace):
             return
         for k in range(self.size):
             j = self.ids[k]
-            if self.q.b[j] != 0 or self._inside[j] == ACTIVE or fmin(self.pen.hold(1, j), self.pen.hold(-1, j)) == 0:
+            if self.q.b[j] != 0 or self._inside[j] == ACTIVE or self.pen.least_hold(j) == 0:
                 self.ids[size] = j
                 size += 1
             else:

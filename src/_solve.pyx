@@ -200,7 +200,7 @@ cdef class Solver(Screen):
         cdef status_t status = self.attempt(alpha, tol, max_iter, out)
         if status != INTERRUPTED and status != NO_MEMORY and not self.objective(alpha) <= self.scale * (1 + 1e-9):
             self.forget()
-            status = self.proof(alpha, False, out)
+            status = self.proof(alpha, out)
             return ROUNDING if status == OK and self.measured(out[0]) > tol else status
         return status
 
@@ -240,7 +240,7 @@ cdef class Solver(Screen):
                     status = OK
             spent = status == MAX_ITER
             if status == OK or spent:
-                status = self.proof(alpha, False, out)
+                status = self.proof(alpha, out)
             if status != OK:
                 return status
             done = self.measured(out[0]) <= tol

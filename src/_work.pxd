@@ -37,6 +37,7 @@ cdef class Workspace:
     cdef readonly long n_iter
     cdef readonly object error           # what a signal handler raised
     cdef double read_in_all(self) noexcept nogil
+    cdef void renew(self) noexcept nogil
     cdef void recentre(self) noexcept nogil
     cdef void refresh(self) noexcept nogil
     cdef Py_ssize_t support(self) noexcept nogil

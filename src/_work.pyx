@@ -151,6 +151,12 @@ cdef class Workspace:
             self.q.rsum = 0
         self.recentre()
 
+    cdef void renew(self) noexcept nogil:
+        """A fresh residual, free columns at their best, centred."""
+        self.refresh()
+        self.unbind()
+        self.recentre()
+
     cdef void recentre(self) noexcept nogil:
         """What r has drifted by goes to the intercept."""
         cdef Py_ssize_t i

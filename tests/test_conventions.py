@@ -36,7 +36,10 @@ def minimise(smooth: Callable[[Array], float], l1: Array) -> Array:
     """argmin of smooth(z) + Σ l1_j |z_j|, by L-BFGS-B on the positive and negative parts of z."""
     p = len(l1)
     options = {"ftol": 1e-15, "gtol": 1e-9, "maxiter": 10_000, "maxfun": 1_000_000}
-    objective = lambda z: smooth(z[:p] - z[p:]) + l1 @ (z[:p] + z[p:])  # noqa: E731
+
+    def objective(z: Array) -> float:
+        return float(smooth(z[:p] - z[p:]) + l1 @ (z[:p] + z[p:]))
+
     box = [(0.0, None)] * (2 * p)
     z = scipy.optimize.minimize(objective, np.zeros(2 * p), bounds=box, method="L-BFGS-B", options=options).x
     return np.asarray(z[:p] - z[p:])

@@ -261,5 +261,6 @@ def test_results_do_not_hold_the_data() -> None:
     for result in (fit_path(X, Y, alphas=[0.5]), fit_cv(X, Y, cv=3)):
         held = [getattr(result, field.name) for field in fields(result)]
         assert not any(isinstance(x, np.ndarray) and (x.shape == X.shape or np.may_share_memory(x, X)) for x in held)
+        frozen: Any = result
         with pytest.raises(AttributeError):
-            result.alphas = None  # type: ignore[misc]
+            frozen.alphas = None

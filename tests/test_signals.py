@@ -126,7 +126,7 @@ def test_an_interrupt_in_the_progress_callable_keeps_the_path_so_far() -> None:
 
     with pytest.raises(KeyboardInterrupt) as caught:
         fit_path(X, X[:, 0], n_alphas=9, progress=interrupt, early_stop=False)
-    path = caught.value.partial  # type: ignore[attr-defined]
+    path = vars(caught.value)["partial"]
     assert path is not None
     assert len(path) == 3
     assert path.path_status == "interrupted"
@@ -143,4 +143,4 @@ def test_an_interrupt_in_the_progress_of_a_cross_validation_carries_a_path() -> 
     for n_jobs in (1, 2):
         with pytest.raises(KeyboardInterrupt) as caught:
             fit_cv(X, X[:, 0] + X[:, 1] ** 2, cv=4, n_alphas=9, n_jobs=n_jobs, progress=interrupt)
-        assert len(caught.value.partial)  # type: ignore[attr-defined]
+        assert len(vars(caught.value)["partial"])

@@ -29,14 +29,15 @@ def bits(result: Any) -> list[bytes]:
 
 def at_once(calls: list[Callable[[], Any]]) -> list[Any]:
     """The results of calls that all start together, each in a thread."""
-    barrier, out = threading.Barrier(len(calls)), [None] * len(calls)
+    barrier = threading.Barrier(len(calls))
+    out: list[Any] = [None] * len(calls)
 
     def run(k: int) -> None:
         barrier.wait()
         try:
             out[k] = calls[k]()
         except BaseException as error:  # a thread must not swallow it
-            out[k] = error  # type: ignore[call-overload]
+            out[k] = error
 
     threads = [threading.Thread(target=run, args=(k,)) for k in range(len(calls))]
     for thread in threads:

@@ -82,6 +82,7 @@ class Against:
 
     def setup(self, took: dict[tuple[str, str], float], kind: str, solver: str) -> None:
         if not took:
+            # asv's own word for "not now": the benchmark is skipped with this message
             raise NotImplementedError("minutes of plain Python: set REGFAST_ASV_SLOW=1")
 
     def track_seconds(self, took: dict[tuple[str, str], float], kind: str, solver: str) -> float:

@@ -1,6 +1,7 @@
 """How much memory a fit takes above its input: the growth of a fresh process's high-water mark (Linux).
 
-``python -m benchmarks.growth FILE.npz`` is that process; `measure` starts it.
+``python -m benchmarks.growth FILE.npz [NAME=VALUE ...]`` is that process; `measure` starts it. Values are JSON, for
+`fit_path`.
 """
 
 from __future__ import annotations
@@ -50,8 +51,8 @@ def mark(name: str) -> int:
     raise OSError(f"/proc/self/status has no {name}")
 
 
-def grow(file: Path) -> dict[str, int]:
-    """Load, fit something tiny (imports, lazily bound libraries), then see what a default path adds."""
+def grow(file: Path, **options: Any) -> dict[str, int]:
+    """Load, fit something tiny (imports, lazily bound libraries), then see what a path adds."""
     import regfast
 
     X, y = read(file)
@@ -59,7 +60,7 @@ def grow(file: Path) -> dict[str, int]:
     with suppress(OSError):  # where allowed, the mark falls to what is in use now, so that loading hides nothing
         Path("/proc/self/clear_refs").write_text("5")
     before = mark("VmHWM")
-    path = regfast.fit_path(X, y)
+    path = regfast.fit_path(X, y, **options)
     after = mark("VmHWM")
     size = X.data.nbytes + X.indices.nbytes + X.indptr.nbytes if sp.issparse(X) else X.nbytes
     return {"n": X.shape[0], "p": X.shape[1], "stored": int(X.nnz if sp.issparse(X) else X.size),
@@ -67,17 +68,18 @@ def grow(file: Path) -> dict[str, int]:
             "coefficients": 12 * path.coefs.nnz, "alphas": len(path.alphas), "active": int(path.n_nonzero.max())}
 
 
-def measure(file: Path | None = None) -> dict[str, int]:
+def measure(file: Path | None = None, *options: str) -> dict[str, int]:
     """`grow` in a fresh process, for the problem in `file`, or the seeded one of `SHAPE`."""
     with tempfile.TemporaryDirectory() as folder:
         if file is None:
             file = Path(folder, "text.npz")
             save(file, *text(*SHAPE))
-        command = [sys.executable, "-m", "benchmarks.growth", str(file.resolve())]
+        command = [sys.executable, "-m", "benchmarks.growth", str(file.resolve()), *options]
         here = Path(__file__).resolve().parent.parent
         out = subprocess.run(command, cwd=here, check=True, capture_output=True, text=True).stdout
     return dict(json.loads(out))
 
 
 if __name__ == "__main__":
-    print(json.dumps(grow(Path(sys.argv[1]))))
+    given = (option.split("=", 1) for option in sys.argv[2:])
+    print(json.dumps(grow(Path(sys.argv[1]), **{name: json.loads(value) for name, value in given})))
