@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from . import conventions, reference
+    from . import conventions, families, reference
     from .certificate import Certificate, certify
     from .cv import fit_cv
     from .estimators import ElasticNet, Lasso, enet_path, lasso_path
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 _HOME = {
     "fit_path": "path", "alpha_max": "path", "fit_cv": "cv", "certify": "certificate", "Certificate": "certificate",
     "Path": "result", "CVPath": "result", "load": "store", "Lasso": "estimators", "ElasticNet": "estimators",
-    "lasso_path": "estimators", "enet_path": "estimators", "conventions": "", "reference": "",
+    "lasso_path": "estimators", "enet_path": "estimators", "conventions": "", "families": "", "reference": "",
 }
 
 __all__ = ["CVPath", "Certificate", "ElasticNet", "Lasso", "Path", "__version__", "alpha_max", "certify", "conventions",
-           "enet_path", "fit_cv", "fit_path", "lasso_path", "load", "reference"]
+           "enet_path", "families", "fit_cv", "fit_path", "lasso_path", "load", "reference"]
 
 
 def __getattr__(name: str) -> Any:

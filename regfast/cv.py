@@ -174,7 +174,8 @@ def rebuild(problem: Problem, w: Float, settings: Settings, count: int, ratio: f
     """The same data under other weights, or another l1_ratio, for `count` solves; `stop`: see `build`."""
     penalties = problem.penalties if ratio is None else replace(problem.penalties, l1_ratio=ratio)
     return build(problem.data, problem.y, w, intercept=problem.intercept, standardize=settings.standardize,
-                 penalties=penalties, n_alphas=count, stop=stop)
+                 penalties=penalties, family=problem.family, offset=problem.offset, classes=problem.classes,
+                 n_alphas=count, stop=stop)
 
 
 def run_folds(problem: Problem, folds: list[Fold], alphas: Float, settings: Settings, workers: int,

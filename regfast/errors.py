@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-STATUS = ("converged", "max_iter", "rounding", "interrupted", "no_memory")
+STATUS = ("converged", "max_iter", "rounding", "separated", "interrupted", "no_memory")
 """Words for the codes in ``src/_state.pxd``, in their order."""
 
-OK, MAX_ITER, ROUNDING, INTERRUPTED, NO_MEMORY = range(5)
+OK, MAX_ITER, ROUNDING, SEPARATED, INTERRUPTED, NO_MEMORY = range(6)
 
 WORDS = np.array(STATUS[:INTERRUPTED])
 """Those of an α that was solved, to be indexed by many codes at a time."""
@@ -20,6 +20,8 @@ WORDS = np.array(STATUS[:INTERRUPTED])
 ADVICE = {
     "max_iter": "raise max_iter or tol, or drop (nearly) collinear columns",
     "rounding": "float64 ends here: raise tol",
+    "separated": "columns without penalty predict y perfectly, so that their coefficients have no finite value: "
+                 "penalise them or leave them out",
 }
 
 

@@ -17,7 +17,7 @@ from .condense import condense
 from .errors import MAX_ITER, NO_MEMORY, OK, STATUS, warn_not_converged
 from .path import grid
 from .problem import EPS, Null, Penalties, Problem, build, start
-from .unpenalised import least_squares
+from .unpenalised import unpenalised
 from .validation import Float
 
 FLOATS = [np.float64, np.float32]
@@ -169,7 +169,7 @@ class ElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
         fit = small.fit()
         null = start(problem, fit)
         if self.alpha == 0:
-            last = least_squares(problem, fit)
+            last = unpenalised(problem, fit)
             return last.coef, last.intercept, np.nan, last.n_iter, last.kkt, last.status
         if warm is not None:
             feasible = np.maximum(warm, 0.0) if self.positive else warm

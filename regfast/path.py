@@ -10,36 +10,39 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from . import families
 from . import validation as check
 from .blas import single_threaded
 from .condense import condense
-from .errors import INTERRUPTED, NO_MEMORY, STATUS, WORDS, attach, warn_not_converged
+from .errors import INTERRUPTED, NO_MEMORY, SEPARATED, STATUS, WORDS, attach, warn_not_converged
 from .problem import Null, Penalties, Problem, build, start
 from .result import Path
-from .unpenalised import least_squares
+from .unpenalised import unpenalised
 from .validation import Float
 
 Progress = bool | Callable[[int, int], Any]
 MAX_ITER = 100_000
 
 
-def prepare(X: Any, y: Any, *, family: str = "gaussian", l1_ratio: float = 1.0, sample_weight: Any = None,
+def prepare(X: Any, y: Any, *, family: Any = "gaussian", l1_ratio: float = 1.0, sample_weight: Any = None,
             offset: Any = None, fit_intercept: bool = True, standardize: bool = True, penalty_factors: Any = None,
             bounds: Any = None, solves: int = 0) -> Problem:
     """Validated arrays as a problem."""
-    if family != "gaussian":
-        raise ValueError(f"family must be 'gaussian' in this version; got {family!r}")
+    likelihood = families.get(family)
     data = check.as_data(X)
     n, p = data.design.n, data.design.p
     ratio = check.number("l1_ratio", l1_ratio, 0, 1)
-    response = check.vector("y", y, n)
-    if offset is not None:
-        response = response - check.vector("offset", offset, n)
-    w = check.weights(sample_weight, n)
-    check.squarable("y" if offset is None else "y - offset", response)
+    response = likelihood.response(y, n)
+    shift = None if offset is None else check.vector("offset", offset, n)
+    w = check.weights(sample_weight, n, response.counts)
+    target = response.y
+    if likelihood.quadratic and shift is not None:
+        target, shift = target - shift, None
+    likelihood.check(target, w)
+    check.squarable("y" if offset is None else "y - offset", target)
     penalties = Penalties(ratio, check.factors(penalty_factors, p), *check.limits(bounds, p))
-    return build(data, response, w, intercept=bool(fit_intercept), standardize=bool(standardize),
-                 penalties=penalties, n_alphas=solves)
+    return build(data, target, w, family=likelihood, offset=shift, classes=response.classes,
+                 intercept=bool(fit_intercept), standardize=bool(standardize), penalties=penalties, n_alphas=solves)
 
 
 def grid(problem: Problem, null: Null, n_alphas: int, eps: float | None) -> Float:
@@ -63,7 +66,7 @@ def fit_path(
     X: Any,
     y: Any,
     *,
-    family: Literal["gaussian"] = "gaussian",
+    family: str | families.Family = "gaussian",
     l1_ratio: float = 1.0,
     alphas: Any = None,
     n_alphas: int = 100,
@@ -84,17 +87,20 @@ def fit_path(
 
     Minimises, for every α,
 
-        Σ_i w_i ½(y_i − o_i − b0 − x_i·b)² / Σ_i w_i + α Σ_j v_j [ l1_ratio·s_j|b_j| + (1 − l1_ratio)/2·s_j² b_j² ]
+        Σ_i w_i ℓ(y_i, o_i + b0 + x_i·b) / Σ_i w_i + α Σ_j v_j [ l1_ratio·s_j|b_j| + (1 − l1_ratio)/2·s_j² b_j² ]
 
-    subject to lo_j ≤ b_j ≤ hi_j, with s_j the weighted standard deviation of column j (1 unless `standardize`).
+    subject to lo_j ≤ b_j ≤ hi_j, with s_j the weighted standard deviation of column j (1 unless `standardize`) and ℓ the
+    negative log-likelihood of the family; for "gaussian" half the squared error.
 
     Parameters
     ----------
     X : (n, p) array, sparse matrix or table
         float32 and float64, C and Fortran order, CSR and CSC are used as they are and never copied or written to.
     y : (n,) array
-    family : "gaussian"
-        Squared error.
+        For "binomial" labels of two classes, fractions in [0, 1], or (n, 2) failures and successes; counts for
+        "poisson", positive for "gamma".
+    family : {"gaussian", "binomial", "poisson", "gamma"} or object of `regfast.families`
+        Links: identity, logit, log, log. `families.Tweedie(power)` is between Poisson and gamma.
     l1_ratio : float in [0, 1]
         1: lasso; 0: ridge.
     alphas : sequence of float, optional
@@ -143,8 +149,8 @@ def fit_path(
 
     Notes
     -----
-    Coordinate descent with warm starts (Friedman, Hastie & Tibshirani, 2010, J. Stat. Softw. 33) on working sets from
-    the strong rule (Tibshirani et al., 2012, JRSS-B 74), each solution proved by a duality gap over all columns.
+    Exact solves on working sets with warm starts, each solution proved by a duality gap over all columns
+    (docs/architecture.md); other likelihoods than squared error by Newton's steps, each of which is such a solve.
 
     Examples
     --------
@@ -197,7 +203,7 @@ def solve(problem: Problem, alphas: Float | None, *, n_alphas: int = 100, eps: f
     coefs = sp.csc_array((data, indices, indptr.astype(np.int32)), shape=(problem.data.design.p, len(b0)))
     b0, passes = small.intercepts(b0, coefs), small.passes(passes, problem)
     if wants_zero and not cut:
-        last = least_squares(problem, fit)
+        last = unpenalised(problem, fit)
         coefs = sp.csc_array(sp.hstack([coefs, sp.csc_array(last.coef[:, None])], format="csc"))
         b0, values, gaps = (np.append(x, z) for x, z in ((b0, last.intercept), (values, last.value), (gaps, last.kkt)))
         epochs, passes = np.append(epochs, last.n_iter), np.append(passes, fit.n_passes)
@@ -207,6 +213,8 @@ def solve(problem: Problem, alphas: Float | None, *, n_alphas: int = 100, eps: f
     path_status = "complete"
     if cut:
         path_status = STATUS[codes[-1]]
+    elif SEPARATED in codes or null.status == SEPARATED:
+        path_status = "separated"
     elif null.value == 0:
         path_status = "constant"
     elif len(b0) < len(asked):
@@ -218,9 +226,9 @@ def solve(problem: Problem, alphas: Float | None, *, n_alphas: int = 100, eps: f
         n_nonzero=np.diff(coefs.indptr).astype(np.int64), gaps=np.asarray(gaps),
         gap_kind="kkt residual" if wants_zero else problem.gap_kind,
         n_iter=epochs.astype(np.int64), n_passes=passes, status=status,
-        path_status=path_status, feature_names_in_=problem.data.names, classes_=None,
+        path_status=path_status, feature_names_in_=problem.data.names, classes_=problem.classes,
         l1_ratio=problem.penalties.l1_ratio, tol=tol, fit_intercept=problem.intercept, standardize=standardize,
-        family="gaussian", scales=problem.sd, alpha_max=null.alpha_max, n_samples=int(np.count_nonzero(problem.w)),
+        family=problem.family.name, scales=problem.sd, alpha_max=null.alpha_max, n_samples=int(np.count_nonzero(problem.w)),
         null_deviance=2 * null.total, penalty_factors=problem.penalties.factors if keep_factors else None,
         bounds=(problem.penalties.lo, problem.penalties.hi) if keep_bounds else None, has_offset=has_offset)
     if cut:

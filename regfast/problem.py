@@ -10,12 +10,12 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from ._loss import Gaussian
 from ._moments import moments, products
 from ._path import Fit
 from ._penalty import ElasticNet
 from .blas import single_threaded
 from .errors import INTERRUPTED
+from .families import Family, Gaussian
 from .gram import alike, centred_gram, pays
 from .validation import Data, Float, blocks, check_finite, repeated
 
@@ -28,6 +28,8 @@ CHUNK = 8192
 
 RANDOM = np.random.default_rng(0).random(4096)
 """What marks columns, so that equal ones are found; more of it is made for more rows."""
+
+SQUARED = Gaussian()
 
 RIDGE_GRID = 1e-3
 """The smallest l1_ratio that α_max believes: with less, no finite α gives the null model (glmnet's rule)."""
@@ -48,7 +50,9 @@ class Problem:
     """Arrays that describe one fit. X is shared; everything else belongs to the problem."""
 
     data: Data
-    y: Float  # (n,) response less offset
+    family: Family
+    y: Float  # (n,) response; less the offset, for squared error
+    offset: Float | None  # (n,) for other families
     w: Float  # (n,) weights, sum 1
     intercept: bool
     penalties: Penalties
@@ -63,6 +67,7 @@ class Problem:
     twin_of: NDArray[Any]  # (p,) int the first column that is equal to this one
     square: Float | None = None  # (p, p) Gram of the columns, centred where an intercept is fitted
     pull: Float | None = None  # (p,) X'W(y − its mean)
+    classes: NDArray[Any] | None = None  # (2,) labels of a binomial response
     centre: tuple[Float, float] | None = None  # (p,) means and mean response taken off beforehand (condense.py)
 
     def intercepts(self, b0: Any, coefs: Any) -> Any:
@@ -97,7 +102,7 @@ class Problem:
     def fit(self, stop: NDArray[np.int32] | None = None, by_kkt: bool = False) -> Fit:
         """A workspace for this problem; `stop[0] != 0` interrupts it."""
         return Fit(self.data.design, ElasticNet(self.l1, self.l2, self.penalties.lo, self.penalties.hi),
-                   Gaussian(self.y, self.w), self.w, _never_empty(self.mean), _never_empty(self.curvature),
+                   self.family.loss(self.y, self.w, self.offset), self.w, _never_empty(self.mean), _never_empty(self.curvature),
                    self.intercept, self.block, block_root(self), self.loose, by_kkt or bool(self.loose.size),
                    np.zeros(1, dtype=np.int32) if stop is None else stop)
 
@@ -116,6 +121,7 @@ def scales(var: Float, standardize: bool) -> Float:
 
 
 def build(data: Data, y: Float, w: Float, *, intercept: bool, standardize: bool, penalties: Penalties,
+          family: Family = SQUARED, offset: Float | None = None, classes: NDArray[Any] | None = None,
           n_alphas: int = 0, stop: NDArray[np.int32] | None = None) -> Problem:
     """Moments in one or two passes over X, then the weights of the penalty.
 
@@ -128,13 +134,13 @@ def build(data: Data, y: Float, w: Float, *, intercept: bool, standardize: bool,
         X contains NaN or infinity, or values too large to square.
     """
     p = data.design.p
-    mean, var, twin_of, square, pull = measure(data, w, y, intercept, n_alphas, stop)
+    mean, var, twin_of, square, pull = measure(data, w, y, intercept, n_alphas if family.quadratic else 0, stop)
     var[var <= (8 * EPS) ** 2 * (var + mean * mean)] = 0
     curvature = var if intercept else var + mean * mean
     dead, v, scale = curvature == 0, penalties.factors, scales(var, standardize)
     free = np.flatnonzero((v == 0) & ~dead)
     block = free[np.isinf(penalties.lo[free]) & np.isinf(penalties.hi[free])]
-    if block.size > BLOCK_LIMIT:
+    if block.size > BLOCK_LIMIT or not family.quadratic:  # (the Gram of the block is that of one quadratic)
         block = block[:0]
     out = dead | np.isinf(v)
     l1 = np.where(out, 0.0, v)
@@ -147,8 +153,8 @@ def build(data: Data, y: Float, w: Float, *, intercept: bool, standardize: bool,
     if square is not None and not intercept:
         square += np.outer(mean, mean)
     loose = np.setdiff1d(free, block) if free.size > block.size else free[:0]
-    return Problem(data, y, w, intercept, penalties, mean if intercept else np.zeros(p), var, curvature, standardize,
-                   l1, l2, block, loose, twin_of, square, pull)
+    return Problem(data, family, y, offset, w, intercept, penalties, mean if intercept else np.zeros(p), var, curvature, standardize,
+                   l1, l2, block, loose, twin_of, square, pull, classes=classes)
 
 
 def measure(data: Data, w: Float, y: Float, intercept: bool, n_alphas: int,
@@ -246,7 +252,7 @@ class Null:
 
 def start(problem: Problem, fit: Fit) -> Null:
     """Fit the null model and read α_max off its correlations."""
-    floor = (64 * EPS) ** 2 * float(problem.w @ (problem.y * problem.y))
+    floor = (64 * EPS) ** 2 * float(problem.w @ (problem.y * problem.y)) if problem.family.quadratic else 64 * EPS
     status, total, value = fit.start(floor)
     if status == INTERRUPTED:
         raise fit.error or KeyboardInterrupt()

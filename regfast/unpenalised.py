@@ -25,6 +25,21 @@ class Solution(NamedTuple):
     n_iter: int
 
 
+def unpenalised(problem: Problem, fit: Fit) -> Solution:
+    """The best fit without a penalty, within the bounds, over every column that is not excluded."""
+    if problem.family.quadratic:
+        return least_squares(problem, fit)
+    coef, status = _bounded(problem)
+    _, kkt, _, value, intercept = fit.at(coef, 0.0)
+    used = np.isfinite(problem.penalties.factors) & (problem.curvature > 0)
+    rows = np.count_nonzero(problem.w) - int(problem.intercept)
+    if status == "converged" and (np.count_nonzero(used) > rows
+                                  or len(np.unique(problem.twin_of[used])) < np.count_nonzero(used)):
+        status = "not_unique"
+    return Solution(fit.coef(), intercept, value, kkt / np.sqrt(2 * max(start(problem, problem.fit()).value, 1e-300)),
+                    status, 1)
+
+
 def least_squares(problem: Problem, fit: Fit) -> Solution:
     """min_b ½ Σ w (y − b0 − Xb)² within the bounds, over every column that is not excluded.
 
@@ -61,7 +76,7 @@ def _bounded(problem: Problem) -> tuple[Float, str]:
     """Every column free within its bounds: the null model of the problem in which none is penalised."""
     free = np.where(np.isinf(problem.penalties.factors), np.inf, 0.0)
     bare = build(problem.data, problem.y, problem.w, intercept=problem.intercept, standardize=False,
-                 penalties=replace(problem.penalties, factors=free))
+                 penalties=replace(problem.penalties, factors=free), family=problem.family, offset=problem.offset)
     fit = bare.fit()
     status = start(bare, fit).status
     return fit.coef(), STATUS[status]

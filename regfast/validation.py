@@ -214,8 +214,11 @@ def _what(x: Any) -> str:
     return f"dtype {dtype}" if dtype is not None else type(x).__name__
 
 
-def weights(sample_weight: Any, n: int) -> Float:
-    """(n,) non-negative weights that sum to 1."""
+def weights(sample_weight: Any, n: int, counts: Float | None = None) -> Float:
+    """(n,) non-negative weights that sum to 1, `counts` times as heavy."""
+    if counts is not None:
+        given = 1.0 if sample_weight is None else vector("sample_weight", sample_weight, n)
+        return weights(counts * given, n)
     if sample_weight is None:
         return np.full(n, 1.0 / n)
     w = vector("sample_weight", sample_weight, n)

@@ -96,6 +96,9 @@ cdef class Gram:
                 a += PACK
             keep = 1
             start += TILE
+        for g in range(k):  # what is left of the means
+            for a in range(first + g):
+                out[g * stride + a] -= q.mean[ids[first + g]] * q.mean[ids[a]]
         return True
 
     cdef bint gathered(self, residual_t *q, Columns X, const Py_ssize_t *ids, Py_ssize_t first, int k, double *out,

@@ -1,12 +1,16 @@
 # Floor 2. Likelihoods, through whole-vector methods; n terms cost one virtual call.
+from regfast._state cimport residual_t
 
 
 cdef class Loss:
-    """Σ_i w_i ℓ(y_i, o_i + η_i), less its saturated value; w sums to 1."""
+    """Σ_i w_i ℓ(y_i, η_i), less its saturated value; η begins at the offset; w sums to 1."""
     cdef readonly Py_ssize_t n
-    cdef const double[::1] _y, _w
+    cdef readonly bint quadratic     # ℓ is its own quadratic model
+    cdef const double[::1] _y, _w, _offset
     cdef const double *y
     cdef const double *w
-    cdef double intercept(self, const double *eta) noexcept nogil       # argmin_b0 of value(η + b0)
-    cdef double slope(self, const double *eta, double *r) noexcept nogil  # r = −w ∂ℓ/∂η; returns Σ r
-    cdef double value(self, const double *eta) noexcept nogil
+    cdef void begin(self, double *eta) noexcept nogil
+    cdef double intercept(self, const double *eta, double b0, double *r, double *v) noexcept nogil
+    cdef double slope(self, const double *eta, double b0, double *r, double *v, double *curvature) noexcept nogil
+    cdef double value(self, const double *eta, const residual_t *q) noexcept nogil
+    cdef double young(self, double s, const double *eta, const residual_t *q) noexcept nogil

@@ -1,42 +1,294 @@
-"""Squared error. A further likelihood is one more class with these three methods."""
+"""Likelihoods. A further one is one more class with `slope`, `value` and `young`, convex in η.
+
+    r = −w ∂ℓ/∂η,   v = w ∂²ℓ/∂η²
+
+`young` is what the loss adds to the duality gap when s·r is the dual point: the Fenchel–Young term ℓ(η) + ℓ*(u) − u η
+at u = s ∂ℓ/∂η. For a mean μ and m = (1 − s) y + s μ that is half the deviance of m from μ; it cannot cancel.
+McCullagh & Nelder (1989), Generalized Linear Models; Jørgensen (1987), JRSS-B 49, for Tweedie's.
+"""
+from libc.math cimport INFINITY, exp, fabs, fmax, fmin, log, log1p
+from libc.string cimport memcpy, memset
+
+from regfast._simd cimport regfast_energy, regfast_exp
+from regfast._state cimport residual_t
+
+import numpy as np
+from scipy.special import xlogy
+
+cdef double LEAP = 3.0    # no step of the intercept is longer: e^η would run away
+cdef enum:
+    STEPS = 100           # Newton's steps for one number, bisection included
 
 
 cdef class Loss:
-    def __init__(self, const double[::1] y, const double[::1] w):
-        self.n, self._y, self._w = y.shape[0], y, w
+    def __init__(self, const double[::1] y, const double[::1] w, const double[::1] offset=None):
+        self.n, self._y, self._w, self._offset = y.shape[0], y, w, offset
         self.y, self.w = &y[0], &w[0]
 
-    cdef double intercept(self, const double *eta) noexcept nogil:
-        """argmin_b0 of value(η + b0)"""
+    def deviance(self, const double[::1] eta):
+        """Σ w ℓ, less its saturated value, at given η (n,): half the mean deviance."""
+        return self.value(&eta[0], NULL)
 
-    cdef double slope(self, const double *eta, double *r) noexcept nogil:
-        """r = −w ∂ℓ/∂η; returns Σ r"""
+    def gradient(self, const double[::1] eta):
+        """(r, v) at given η (n,)"""
+        cdef double[::1] r = np.empty(self.n), v = np.empty(self.n)
+        cdef double total
+        self.slope(&eta[0], 0, &r[0], &v[0], &total)
+        return np.asarray(r), np.asarray(v)
 
-    cdef double value(self, const double *eta) noexcept nogil:
-        """Σ w ℓ(y, η), less its saturated value"""
+    cdef void begin(self, double *eta) noexcept nogil:
+        """η of the model without columns and intercept: the offset"""
+        if self._offset is None:
+            memset(eta, 0, self.n * sizeof(double))
+        else:
+            memcpy(eta, &self._offset[0], self.n * sizeof(double))
+
+    cdef double intercept(self, const double *eta, double b0, double *r, double *v) noexcept nogil:
+        """argmin_b0 of the value at η + b0, from a guess; r and v are scratch. Newton's method between brackets."""
+        cdef double lo = -INFINITY, hi = INFINITY, pull, step, curvature
+        for _ in range(STEPS):
+            pull = self.slope(eta, b0, r, v, &curvature)
+            if pull > 0:
+                lo = b0
+            else:
+                hi = b0
+            step = pull / curvature if curvature > 0 else (LEAP if pull > 0 else -LEAP)
+            step = fmin(fmax(step, -LEAP), LEAP)
+            if not lo < b0 + step < hi and pull != 0 and fabs(step) > 1e-15 * (1 + fabs(b0)):
+                step = 0.5 * (lo + hi) - b0
+            b0 += step
+            if fabs(step) <= 1e-8 * (1 + fabs(b0)):  # what is left is the square of that
+                break
+        return b0
+
+    cdef double slope(self, const double *eta, double b0, double *r, double *v, double *curvature) noexcept nogil:
+        """r and v at η + b0; returns Σ r, `curvature` gets Σ v"""
+
+    cdef double value(self, const double *eta, const residual_t *q) noexcept nogil:
+        """Σ w ℓ, less its saturated value"""
+
+    cdef double young(self, double s, const double *eta, const residual_t *q) noexcept nogil:
+        """Σ w [ℓ(η) + ℓ*(u) − u η] at u = s ∂ℓ/∂η"""
 
 
 cdef class Gaussian(Loss):
-    """ℓ = ½(y − η)². The offset is taken off y at the door."""
+    """ℓ = ½ (y − η)². Its offset is taken off y at the door; value and gap are read off the residual."""
 
-    cdef double intercept(self, const double *eta) noexcept nogil:
+    def __init__(self, const double[::1] y, const double[::1] w):
+        Loss.__init__(self, y, w)
+        self.quadratic = True
+
+    def deviance(self, const double[::1] eta):
+        return 0.5 * np.asarray(self._w) @ (np.asarray(self._y) - np.asarray(eta)) ** 2
+
+    cdef double intercept(self, const double *eta, double b0, double *r, double *v) noexcept nogil:
         cdef Py_ssize_t i
-        cdef double b0 = 0
+        b0 = 0
         for i in range(self.n):
             b0 += self.w[i] * (self.y[i] - eta[i])
         return b0
 
-    cdef double slope(self, const double *eta, double *r) noexcept nogil:
+    cdef double slope(self, const double *eta, double b0, double *r, double *v, double *curvature) noexcept nogil:
         cdef Py_ssize_t i
         cdef double total = 0
-        for i in range(self.n):
-            r[i] = self.w[i] * (self.y[i] - eta[i])
+        curvature[0] = 1
+        for i in range(self.n):  # (v is w: nobody asks for it)
+            r[i] = self.w[i] * (self.y[i] - eta[i] - b0)
             total += r[i]
         return total
 
-    cdef double value(self, const double *eta) noexcept nogil:
+    cdef double value(self, const double *eta, const residual_t *q) noexcept nogil:
+        return 0.5 * regfast_energy(q.r, q.rsum, q.w, q.over, q.n)
+
+    cdef double young(self, double s, const double *eta, const residual_t *q) noexcept nogil:
+        return 0.5 * (1 - s) * (1 - s) * regfast_energy(q.r, q.rsum, q.w, q.over, q.n)
+
+
+cdef inline double kullback(double m, double y, double x, double s) noexcept nogil:
+    """m log(m / x) for m = (1 − s) y + s x, by its ratio to x: exact where s is near 1"""
+    return 0 if m <= 0 else m * log1p((1 - s) * (y - x) / x)
+
+
+cdef class Binomial(Loss):
+    """ℓ = log(1 + e^η) − y η, y in [0, 1]."""
+    cdef double saturated
+
+    def __init__(self, const double[::1] y, const double[::1] w, const double[::1] offset=None):
+        Loss.__init__(self, y, w, offset)
+        both = np.asarray(y), 1 - np.asarray(y)
+        self.saturated = -sum(np.asarray(w) @ xlogy(part, part) for part in both)
+
+    cdef double slope(self, const double *eta, double b0, double *r, double *v, double *curvature) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef double total = 0, small, large
+        for i in range(self.n):
+            v[i] = -fabs(eta[i] + b0)
+        regfast_exp(v, 0, v, self.n)
+        curvature[0] = 0
+        for i in range(self.n):
+            large = 1 / (1 + v[i])
+            small = v[i] * large
+            v[i] = self.w[i] * small * large
+            if eta[i] + b0 < 0:  # then μ is the small one
+                small, large = large, small
+            r[i] = self.w[i] * (self.y[i] * small - (1 - self.y[i]) * large)
+            total += r[i]
+            curvature[0] += v[i]
+        return total
+
+    cdef double value(self, const double *eta, const residual_t *q) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef double total = 0, up
+        for i in range(self.n):  # y log(1 + e^−η) + (1 − y) log(1 + e^η): nothing cancels
+            up = log1p(exp(-fabs(eta[i])))
+            total += self.w[i] * (up + (self.y[i] * fmax(-eta[i], 0) + (1 - self.y[i]) * fmax(eta[i], 0)))
+        return fmax(total - self.saturated, 0)
+
+    cdef double young(self, double s, const double *eta, const residual_t *q) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef double total = 0, small, large
+        if s == 1:
+            return 0
+        for i in range(self.n):
+            small = exp(-fmin(fabs(eta[i]), 700))
+            large = 1 / (1 + small)
+            small *= large
+            if eta[i] > 0:  # small: of 1, large: of 0
+                small, large = large, small
+            total += self.w[i] * (kullback((1 - s) * self.y[i] + s * small, self.y[i], small, s)
+                                  + kullback((1 - s) * (1 - self.y[i]) + s * large, 1 - self.y[i], large, s))
+        return fmax(total, 0)
+
+
+cdef class Poisson(Loss):
+    """ℓ = e^η − y η, y ≥ 0."""
+    cdef double saturated
+
+    def __init__(self, const double[::1] y, const double[::1] w, const double[::1] offset=None):
+        Loss.__init__(self, y, w, offset)
+        self.saturated = np.asarray(w) @ (np.asarray(y) - xlogy(y, y))
+
+    cdef double slope(self, const double *eta, double b0, double *r, double *v, double *curvature) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef double total = 0
+        regfast_exp(eta, b0, v, self.n)
+        curvature[0] = 0
+        for i in range(self.n):
+            v[i] *= self.w[i]
+            r[i] = self.w[i] * self.y[i] - v[i]
+            total += r[i]
+            curvature[0] += v[i]
+        return total
+
+    cdef double value(self, const double *eta, const residual_t *q) noexcept nogil:
         cdef Py_ssize_t i
         cdef double total = 0
         for i in range(self.n):
-            total += self.w[i] * (self.y[i] - eta[i]) * (self.y[i] - eta[i])
-        return 0.5 * total
+            total += self.w[i] * (exp(eta[i]) - self.y[i] * eta[i])
+        return fmax(total - self.saturated, 0)
+
+    cdef double young(self, double s, const double *eta, const residual_t *q) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef double total = 0, mu
+        if s == 1:
+            return 0
+        for i in range(self.n):
+            mu = exp(fmax(eta[i], -700))
+            total += self.w[i] * (kullback((1 - s) * self.y[i] + s * mu, self.y[i], mu, s) - (1 - s) * (self.y[i] - mu))
+        return fmax(total, 0)
+
+
+cdef class Gamma(Loss):
+    """ℓ = y e^−η + η, y > 0: the gamma likelihood with a log link."""
+
+    cdef double slope(self, const double *eta, double b0, double *r, double *v, double *curvature) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef double total = 0
+        for i in range(self.n):
+            v[i] = -eta[i] - b0
+        regfast_exp(v, 0, v, self.n)
+        curvature[0] = 0
+        for i in range(self.n):
+            v[i] *= self.w[i] * self.y[i]
+            r[i] = v[i] - self.w[i]
+            total += r[i]
+            curvature[0] += v[i]
+        return total
+
+    cdef double value(self, const double *eta, const residual_t *q) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef double total = 0, ratio
+        for i in range(self.n):
+            if self.w[i] > 0:
+                ratio = self.y[i] * exp(-eta[i])
+                total += self.w[i] * (ratio - 1 - (log(self.y[i]) - eta[i]))
+        return fmax(total, 0)
+
+    cdef double young(self, double s, const double *eta, const residual_t *q) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef double total = 0, ratio
+        if s == 1:
+            return 0
+        for i in range(self.n):  # of y/μ, whose best value is 1
+            ratio = self.y[i] * exp(fmin(-eta[i], 700))
+            total += self.w[i] * (kullback(1 - s + s * ratio, 1, ratio, s) - (1 - s) * (1 - ratio))
+        return fmax(total, 0)
+
+
+cdef class Tweedie(Loss):
+    """ℓ = y e^{(1−k)η} / (k − 1) + e^{(2−k)η} / (2 − k), 1 < k < 2, y ≥ 0: a log link; k is the power of the variance."""
+    cdef double up, down, saturated
+
+    def __init__(self, const double[::1] y, const double[::1] w, const double[::1] offset=None, double power=1.5):
+        Loss.__init__(self, y, w, offset)
+        self.up, self.down = 2 - power, power - 1
+        self.saturated = np.asarray(w) @ np.asarray(y) ** self.up / (self.up * self.down)
+
+    cdef double slope(self, const double *eta, double b0, double *r, double *v, double *curvature) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef double total = 0, rise, fall
+        curvature[0] = 0
+        for i in range(self.n):
+            r[i], v[i] = self.up * (eta[i] + b0), -self.down * (eta[i] + b0)
+        regfast_exp(r, 0, r, self.n)
+        regfast_exp(v, 0, v, self.n)
+        for i in range(self.n):
+            rise, fall = self.w[i] * r[i], self.w[i] * self.y[i] * v[i]
+            r[i], v[i] = fall - rise, self.up * rise + self.down * fall
+            total += r[i]
+            curvature[0] += v[i]
+        return total
+
+    cdef double term(self, double y, double eta) noexcept nogil:
+        return y * exp(-self.down * eta) / self.down + exp(self.up * eta) / self.up
+
+    cdef double value(self, const double *eta, const residual_t *q) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef double total = 0
+        for i in range(self.n):
+            total += self.w[i] * self.term(self.y[i], eta[i])
+        return fmax(total - self.saturated, 0)
+
+    cdef double young(self, double s, const double *eta, const residual_t *q) noexcept nogil:
+        """The η whose slope is s times that at η has no closed form: Newton's method, row by row."""
+        cdef Py_ssize_t i
+        cdef double total = 0, slope, at, rise, fall, step
+        if s == 1:
+            return 0
+        for i in range(self.n):
+            if self.w[i] == 0:
+                continue
+            at = eta[i]
+            slope = s * (exp(self.up * at) - self.y[i] * exp(-self.down * at))
+            if self.y[i] == 0:
+                at += log(s) / self.up if s > 0 else -700
+            else:
+                for _ in range(STEPS):
+                    rise, fall = exp(self.up * at), self.y[i] * exp(-self.down * at)
+                    step = (slope - (rise - fall)) / (self.up * rise + self.down * fall)
+                    step = fmin(fmax(step, -LEAP), LEAP)
+                    at += step
+                    if fabs(step) <= 1e-12:
+                        break
+            total += self.w[i] * fmax(self.term(self.y[i], eta[i]) - self.term(self.y[i], at) - slope * (eta[i] - at), 0)
+        return fmax(total, 0)

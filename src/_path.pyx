@@ -10,10 +10,8 @@ from libc.stdlib cimport free, realloc
 
 import numpy as np
 
-from regfast._residual cimport energy
-from regfast._solve cimport Solver
-from regfast._state cimport (EVERY, INTERRUPTED, LIVE, MAX_ITER, NO_MEMORY, NULLS, OK, ROUNDING, UNFIT, UNHELD,
-                             measure_t, status_t)
+from regfast._newton cimport Newton
+from regfast._state cimport (EVERY, INTERRUPTED, LIVE, NO_MEMORY, NULLS, OK, SEPARATED, UNHELD, measure_t, status_t)
 
 
 cdef double STRIDE = 0.6  # of the strength last solved for: an α further down is approached in such steps
@@ -63,7 +61,7 @@ cdef class Found:
         return np.asarray(x), np.asarray(at)
 
 
-cdef class Fit(Solver):
+cdef class Fit(Newton):
     """What Python calls."""
 
     def start(self, double floor):
@@ -72,13 +70,12 @@ cdef class Fit(Solver):
         Where P_null is at most `floor`, y is constant but for rounding; where free columns leave 1e-20 of the deviance,
         they fit it all. There is nothing to fit then, and P_null is 0.
         """
-        cdef status_t status
+        cdef status_t status, outcome
         cdef double value, null
         cdef measure_t m
-        cdef bint moved
         with nogil:
             self.refresh()
-            value = 0.5 * energy(&self.q)
+            value = self.loss.value(&self._eta[0], &self.q)
             self.scale, self.curvature = fmax(value, 1e-300), sqrt(2 * fmax(value, 1e-300))
             status = OK
             if self._block.shape[0]:
@@ -87,12 +84,11 @@ cdef class Fit(Solver):
                 status = self.take_stock(NULLS)
             if status == OK and self._loose.shape[0]:
                 self.recorrelate()
-                status = self.exact(1, 1000, &moved)
-                if status == UNFIT or status == MAX_ITER:
-                    status = self.polish(1, 1e-13, 100000, &moved)
-            if status == OK or status == MAX_ITER:
-                status = self.proof_by_all(1, &m)
-            null = 0.5 * energy(&self.q)
+                status = self.bare()
+            if status < INTERRUPTED:
+                outcome = self.proof_by_all(1, &m)
+                status = outcome if outcome != OK else status
+            null = self.loss.value(&self._eta[0], &self.q)
             if null <= floor or (self._block.shape[0] or self._loose.shape[0]) and null <= 1e-20 * value:
                 null = 0
             self.scale = null
@@ -137,7 +133,7 @@ cdef class Fit(Solver):
             raise MemoryError
         if status == INTERRUPTED:
             raise self.error or KeyboardInterrupt
-        return out.gap, out.kkt, out.scale, 0.5 * energy(&self.q), self.intercept()
+        return out.gap, out.kkt, out.scale, self.loss.value(&self._eta[0], &self.q), self.intercept()
 
     def warm(self, const double[::1] coef):
         """Begin from these coefficients."""
@@ -205,7 +201,7 @@ cdef class Fit(Solver):
             if status == INTERRUPTED or status == NO_MEMORY:
                 break
             scalars[0, k] = self.intercept()
-            scalars[1, k] = 0.5 * energy(&self.q)
+            scalars[1, k] = self.loss.value(&self._eta[0], &self.q)
             scalars[2, k] = self.measured(out) if self.scale > 0 else 0
             scalars[3, k] = self.read_in_all()
             counts[0, k], indptr[k + 1] = self.used, found.count
@@ -218,6 +214,8 @@ cdef class Fit(Solver):
                     self.error, status = raised, INTERRUPTED
                     counts[1, k + 1] = status
                     break
+            if status == SEPARATED:
+                break
             explained = 1 - scalars[1, k] / total if total > 0 else 0
             if early_stop and k >= 4 and status == OK and (explained > 0.999 or explained - earlier < 1e-5 * explained):
                 break
@@ -226,4 +224,4 @@ cdef class Fit(Solver):
         full = np.asarray(scalars)[:, :done]
         count = np.asarray(counts)
         return (data[:indptr[done]], indices[:indptr[done]], np.asarray(indptr)[:done + 1], full[0], full[1], full[2],
-                count[0, :done], full[3], count[1, :done + 1 if status > ROUNDING else done])
+                count[0, :done], full[3], count[1, :done + 1 if status >= INTERRUPTED else done])

@@ -110,8 +110,8 @@ cdef class Screen(Workspace):
         cdef double *c[2]
         v[0], c[0] = self.q.r, &self._c[0]
         if self.matched and self.active.m:
-            v[1], c[1] = &self._eta[0], &self._ahead[0]
-            self.tangent(alpha, &self._eta[0])
+            v[1], c[1] = &self._ray[0], &self._ahead[0]
+            self.tangent(alpha, &self._ray[0])
             k = 2
         status = self.correlations(k, v, c)
         if status == OK and k == 2:
@@ -206,7 +206,7 @@ cdef class Screen(Workspace):
         if self.m_near >= 0:  # every other column has b = 0 and |c| below its threshold: it adds nothing
             memcpy(self.near + self.m_near, self.ids, self.size * sizeof(Py_ssize_t))
             ids, m = self.near, self.m_near + self.size
-        return certificate(self.pen, alpha, ids, m, self.q.b, &self._c[0], self.q.h, energy(&self.q))
+        return certificate(self.loss, self.pen, alpha, ids, m, &self.q, &self._eta[0], &self._c[0])
 
     # ---- the working set
 

@@ -155,7 +155,40 @@ cdef extern from *:
             double other = -z[i] * both[i];
             z[i] = (z[i] > other ? z[i] : other) + rest[i] * d; }
     }
+    /* e^(x + b): x + b = k log 2 + f with |f| <= log 2 / 2, Taylor's polynomial of e^f to 4e-18, k into the exponent.
+       Adding 1.5 * 2^52 rounds to an integer and leaves it in the low bits. Beyond e^±708 it stays there. */
+    REGFAST_SIMD static void regfast_exp(const double *x, double b, double *out, Py_ssize_t n) {
+        const double shift = 6755399441055744.0;
+        for (Py_ssize_t i = 0; i < n; i++) {
+            double z = x[i] + b, t, k, f, p, s;
+            int64_t bits;
+            z = z < -708 ? -708 : z;
+            z = z > 708 ? 708 : z;
+            t = z * 1.4426950408889634 + shift;
+            k = t - shift;
+            f = (z - k * 6.93147180369123816490e-01) - k * 1.90821492927058770002e-10;
+            p = 1.6059043836821613e-10;
+            p = p * f + 2.08767569878681e-09;
+            p = p * f + 2.505210838544172e-08;
+            p = p * f + 2.755731922398589e-07;
+            p = p * f + 2.7557319223985893e-06;
+            p = p * f + 2.48015873015873e-05;
+            p = p * f + 1.984126984126984e-04;
+            p = p * f + 1.388888888888889e-03;
+            p = p * f + 8.333333333333333e-03;
+            p = p * f + 4.1666666666666664e-02;
+            p = p * f + 1.6666666666666666e-01;
+            p = p * f + 0.5;
+            p = p * f + 1;
+            p = p * f + 1;
+            __builtin_memcpy(&bits, &t, 8);
+            bits = (int64_t)(((uint64_t)bits + 1023) << 52);
+            __builtin_memcpy(&s, &bits, 8);
+            out[i] = p * s;
+        }
+    }
     """
+    void regfast_exp(const double *x, double b, double *out, Py_ssize_t n) noexcept nogil
     void regfast_gathers_f64_i32(const double *x, const int32_t *at, const double *v, Py_ssize_t n,
                                  double *out) noexcept nogil
     void regfast_gathers_f32_i32(const float *x, const int32_t *at, const double *v, Py_ssize_t n,

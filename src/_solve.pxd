@@ -14,3 +14,4 @@ cdef class Solver(Screen):
     cdef status_t exchange(self, double alpha, Py_ssize_t j) noexcept nogil
     cdef status_t exact(self, double alpha, long max_iter, bint *moved) noexcept nogil
     cdef status_t forget(self) noexcept nogil
+    cdef status_t bare(self) noexcept nogil

@@ -45,8 +45,8 @@ cdef class Solver(Screen):
             self.reads += correlate(&self.q, self.cols, self.ids, self.size, &self._c[0])
             if self.due(self.size * (self.X.entries // max(self.X.p, 1) + 1)):
                 return INTERRUPTED
-            if worst <= still or self.measured(certificate(self.pen, alpha, self.ids, self.size, self.q.b,
-                                                           &self._c[0], self.q.h, energy(&self.q))) <= aim:
+            if worst <= still or self.measured(certificate(self.loss, self.pen, alpha, self.ids, self.size,
+                                                           &self.q, &self._eta[0], &self._c[0])) <= aim:
                 return OK
 
     cdef status_t enter(self, double alpha, Py_ssize_t k, Py_ssize_t *ids, Py_ssize_t *refused) noexcept nogil:
@@ -194,6 +194,12 @@ cdef class Solver(Screen):
         self.refresh()
         self.unbind()
         return UNFIT
+
+    cdef status_t bare(self) noexcept nogil:
+        """The null model's columns, on a working set of nothing else; MAX_ITER at worst."""
+        cdef bint moved
+        cdef status_t status = self.exact(1, 1000, &moved)
+        return self.polish(1, 1e-13, 100000, &moved) if status == UNFIT or status == MAX_ITER else status
 
     cdef status_t solve(self, double alpha, double tol, long max_iter, measure_t *out) noexcept nogil:
         """The solution at α, or what rounding leaves of it: never worse than the null model."""

@@ -4,9 +4,10 @@ cdef enum status_t:
     OK = 0            # converged: the certified measure is at most tol
     MAX_ITER = 1      # the epochs ran out
     ROUNDING = 2      # no coefficient moves any more, yet the measure is above tol: float64 ends here
-    INTERRUPTED = 3   # a signal, or the shared stop flag
-    NO_MEMORY = 4
-    UNFIT = 5         # internal: the exact solve does not apply, descend by coordinates
+    SEPARATED = 3     # columns without penalty fit y perfectly: there is no finite solution
+    INTERRUPTED = 4   # a signal, or the shared stop flag
+    NO_MEMORY = 5
+    UNFIT = 6         # internal: the exact solve does not apply, descend by coordinates
 
 ctypedef struct residual_t:
     # The quadratic that coordinate descent works on: ½ Σ w (t − b0 − Xb)², kept through its gradient.

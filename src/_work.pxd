@@ -24,6 +24,8 @@ cdef class Workspace:
     cdef double[::1] _zero               # (p,) what is left of the means of a dense X
     cdef double[::1] _over               # (n,) 1/w, 0 where w is
     cdef double[::1] _b, _r, _eta, _c, _step
+    cdef double[::1] _ray                # (n,) scratch: where the residual goes from here
+    cdef double[::1] _bent               # (n,) w ∂²ℓ/∂η² of a likelihood that is not quadratic
     cdef Py_ssize_t *ids                 # (size,) the working set, in the order of the columns
     cdef Py_ssize_t *picked              # (size,) scratch: some of them
     cdef double *old                     # (size,) scratch
@@ -40,6 +42,7 @@ cdef class Workspace:
     cdef void renew(self) noexcept nogil
     cdef void recentre(self) noexcept nogil
     cdef void refresh(self) noexcept nogil
+    cdef void respond(self) noexcept nogil
     cdef Py_ssize_t support(self) noexcept nogil
     cdef bint stopped(self) noexcept nogil
     cdef double intercept(self) noexcept nogil

@@ -42,7 +42,8 @@ cdef class Workspace:
         self.active = Active()
         self._b, self._c = np.zeros(p), np.zeros(p)
         self._over = np.divide(1.0, w, out=np.zeros(X.n), where=np.asarray(w) > 0)
-        self._r, self._eta, self._step = np.zeros(X.n), np.zeros(X.n), np.empty(2 * max(block.shape[0], 1))
+        self._r, self._eta, self._ray, self._bent = (np.zeros(X.n) for _ in range(4))
+        self._step = np.empty(2 * max(block.shape[0], 1))
         self._inside = np.zeros(p, dtype=np.int8)
         self.q.n, self.q.rsum = X.n, 0
         self.q.w, self.q.over, self.q.h = &w[0], &self._over[0], &h[0]
@@ -136,17 +137,23 @@ cdef class Workspace:
 
     cdef void refresh(self) noexcept nogil:
         """Residual, intercept and linear predictor anew from the coefficients: no drift survives it."""
-        cdef Py_ssize_t i, k, m = self.support()
+        cdef Py_ssize_t k, m = self.support()
         cdef line_t *x
-        memset(&self._eta[0], 0, self.q.n * sizeof(double))
+        self.loss.begin(&self._eta[0])
         for k in range(m):
             x = &self.cols.line[self.cols.slot[self.picked[k]]]
             axpy(x, self.q.b[self.picked[k]], &self._eta[0])
             self.reads += x.size
-        self.b0 = self.loss.intercept(&self._eta[0]) if self.profile else 0
+        self.respond()
+
+    cdef void respond(self) noexcept nogil:
+        """Intercept, residual and curvature of the linear predictor, which comes without its intercept."""
+        cdef Py_ssize_t i
+        cdef double total
+        self.b0 = self.loss.intercept(&self._eta[0], self.b0, self.q.r, &self._bent[0]) if self.profile else 0
         for i in range(self.q.n):
             self._eta[i] += self.b0
-        self.q.rsum = self.loss.slope(&self._eta[0], self.q.r)
+        self.q.rsum = self.loss.slope(&self._eta[0], 0, self.q.r, &self._bent[0], &total)
         if not self.profile:
             self.q.rsum = 0
         self.recentre()
@@ -196,9 +203,9 @@ cdef class Workspace:
         return m.gap / self.scale
 
     cdef double objective(self, double alpha) noexcept nogil:
-        """½ Σ w (residual)² + α Σ pen_j(b_j)"""
+        """Loss + α Σ pen_j(b_j)"""
         cdef Py_ssize_t k, j
-        cdef double total = 0.5 * energy(&self.q)
+        cdef double total = self.loss.value(&self._eta[0], &self.q)
         for k in range(self.size):
             j = self.ids[k]
             total += self.pen.value(alpha, self.q.b[j], j)

@@ -20,8 +20,9 @@ FLOORS = [
     {"_work"},
     {"_screen"},
     {"_solve"},
+    {"_newton"},
     {"_path", "_moments"},
-    {"problem", "result", "store", "validation", "conventions", "errors", "blas", "unpenalised", "condense", "gram"},
+    {"problem", "result", "store", "validation", "conventions", "errors", "blas", "unpenalised", "condense", "gram", "families"},
     {"path", "certificate", "reference"},
     {"estimators", "cv", "plots", "tables", "cli", "demo"},
 ]

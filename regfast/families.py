@@ -1,0 +1,244 @@
+"""Likelihoods: what a response must be, how predictions come from the linear predictor, which kernel fits it.
+
+A further family is one class here and one in ``src/_loss.pyx``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from . import _loss
+from . import validation as check
+from .validation import Float
+
+
+class Response(NamedTuple):
+    """What y says, as the kernels see it."""
+
+    y: Float  # (n,)
+    counts: Float | None = None  # (n,) what weights are to be multiplied by
+    classes: NDArray[Any] | None = None  # (2,) labels
+
+
+@dataclass(frozen=True)
+class Family:
+    """A likelihood with its link; `name` reads back through `get`."""
+
+    name = ""
+    link = "log"
+    curvature = np.inf  # the most that ∂²ℓ/∂η² can be: ∞ leaves no safe sphere
+    known_scale = True  # −2 log-likelihood is n times the deviance; else the scale is estimated
+
+    def response(self, y: Any, n: int) -> Response:
+        """Check y (n,).
+
+        Raises
+        ------
+        ValueError, TypeError
+            It is not what the family can have; the message says what came and what is wanted.
+        """
+        return Response(check.vector("y", y, n))
+
+    def check(self, y: Float, w: Float) -> None:
+        """Check the rows of positive weight: the null model must have a finite intercept.
+
+        Raises
+        ------
+        ValueError
+            It has not.
+        """
+
+    def loss(self, y: Float, w: Float, offset: Float | None) -> _loss.Loss:
+        """The kernel's likelihood of a response under weights that sum to 1."""
+        raise NotImplementedError
+
+    def inverse(self, eta: Float) -> Float:
+        """The mean at a linear predictor."""
+        return np.exp(eta)
+
+    def deviance(self, y: Float, eta: Float, w: Float) -> float:
+        """Weighted mean deviance of y (n,) from the mean at η (n,): −2 log-likelihood, less that of the saturated model."""
+        return 2 * self.loss(y, np.ascontiguousarray(w / w.sum()), None).deviance(np.ascontiguousarray(eta))
+
+    @property
+    def quadratic(self) -> bool:
+        """Whether the loss is a squared error."""
+        return False
+
+
+@dataclass(frozen=True)
+class Gaussian(Family):
+    """Squared error, ½ (y − η)²."""
+
+    name = "gaussian"
+    link = "identity"
+    curvature = 1.0
+    known_scale = False
+
+    def loss(self, y: Float, w: Float, offset: Float | None) -> _loss.Loss:
+        return _loss.Gaussian(y if offset is None else y - offset, w)
+
+    def inverse(self, eta: Float) -> Float:
+        return eta
+
+    @property
+    def quadratic(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True)
+class Binomial(Family):
+    """Logistic regression, log(1 + e^η) − y η: labels of two classes, fractions, or (failures, successes)."""
+
+    name = "binomial"
+    link = "logit"
+    curvature = 0.25
+
+    def response(self, y: Any, n: int) -> Response:
+        if np.ndim(y) == 2 and np.shape(y)[1] == 2:
+            return self._counted(y, n)
+        values = np.asarray(y)
+        if values.ndim == 2 and values.shape[1] == 1:
+            values = values[:, 0]
+        if values.dtype.kind in "fiub":
+            given = check.vector("y", values, n)
+            if given.min() >= 0 and given.max() <= 1 and not np.isin(given, (0, 1)).all():
+                return Response(given)
+        if values.ndim != 1 or len(values) != n:
+            raise ValueError(f"y must be ({n},) labels or fractions, or ({n}, 2) failures and successes; "
+                             f"got shape {values.shape}")
+        try:
+            classes = np.unique(values)
+        except TypeError:
+            raise TypeError("y must hold labels of one type, numbers or text; got a mixture") from None
+        if len(classes) != 2:
+            shown = ", ".join(map(repr, classes[:5].tolist()))
+            raise ValueError(f"y must hold two classes for family='binomial'; got {len(classes)}: {shown}"
+                             f"{', …' if len(classes) > 5 else ''}")
+        return Response((values == classes[1]).astype(np.float64), None, classes)
+
+    @staticmethod
+    def _counted(y: Any, n: int) -> Response:
+        failures, successes = (check.vector(f"y[:, {k}]", np.asarray(y)[:, k], n) for k in range(2))
+        total = failures + successes
+        if min(failures.min(), successes.min()) < 0:
+            raise ValueError("y must hold counts of failures and successes that are not negative; got "
+                             f"{min(failures.min(), successes.min()):g}")
+        if not (failures.any() and successes.any()):
+            raise ValueError(f"y must hold both failures and successes; got {failures.sum():g} and {successes.sum():g}")
+        return Response(np.divide(successes, total, out=np.zeros(n), where=total > 0), total)
+
+    def check(self, y: Float, w: Float) -> None:
+        mean = float(w @ y)
+        if not (w * (1 - y)).any() or not (w * y).any():
+            raise ValueError("y must hold both classes among the rows of positive weight; got only the "
+                             f"{'second' if mean > 0.5 else 'first'}")
+
+    def loss(self, y: Float, w: Float, offset: Float | None) -> _loss.Loss:
+        return _loss.Binomial(y, w, offset)
+
+    def inverse(self, eta: Float) -> Float:
+        return np.asarray(expit(eta))
+
+
+@dataclass(frozen=True)
+class Poisson(Family):
+    """Counts, e^η − y η."""
+
+    name = "poisson"
+
+    def response(self, y: Any, n: int) -> Response:
+        out = check.vector("y", y, n)
+        if out.min() < 0:
+            raise ValueError(f"y must not be negative for family={self.name!r}; got {out.min():g} at position "
+                             f"{int(out.argmin())}")
+        return Response(out)
+
+    def check(self, y: Float, w: Float) -> None:
+        if not (w * y).any():
+            raise ValueError(f"y must have a positive value, in a row of positive weight, for family={self.name!r}; "
+                             "all are 0")
+
+    def loss(self, y: Float, w: Float, offset: Float | None) -> _loss.Loss:
+        return _loss.Poisson(y, w, offset)
+
+
+@dataclass(frozen=True)
+class Gamma(Family):
+    """Positive amounts with a constant coefficient of variation, y e^−η + η."""
+
+    name = "gamma"
+    known_scale = False
+
+    def response(self, y: Any, n: int) -> Response:
+        out = check.vector("y", y, n)
+        if out.min() <= 0:
+            raise ValueError(f"y must be positive for family='gamma'; got {out.min():g} at position {int(out.argmin())}")
+        return Response(out)
+
+    def loss(self, y: Float, w: Float, offset: Float | None) -> _loss.Loss:
+        return _loss.Gamma(y, w, offset)
+
+
+@dataclass(frozen=True)
+class CompoundPoisson(Poisson):
+    """Amounts that may be zero, of variance μ^power, 1 < power < 2: what `Tweedie` makes between Poisson and gamma."""
+
+    power: float = 1.5
+    known_scale = False
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return f"tweedie({self.power!r})"
+
+    def loss(self, y: Float, w: Float, offset: Float | None) -> _loss.Loss:
+        return _loss.Tweedie(y, w, offset, self.power)
+
+
+def Tweedie(power: float = 1.5, link: str = "auto") -> Family:  # noqa: N802 (a family, as the others are)
+    """The family of variance μ^power: 0 is Gaussian (identity link), 1 Poisson, 2 gamma, between them with a log link.
+
+    Raises
+    ------
+    ValueError
+        Another power, or a link that is not the family's: the loss would not be convex.
+    """
+    if isinstance(power, bool) or not isinstance(power, (int, float, np.integer, np.floating)):
+        raise TypeError(f"power must be a number; got {power!r}")
+    if not (power == 0 or 1 <= power <= 2):
+        raise ValueError(f"power must be 0 or lie in [1, 2]; got {power}")
+    known: dict[float, Family] = {0: Gaussian(), 1: Poisson(), 2: Gamma()}
+    out = known.get(float(power)) or CompoundPoisson(float(power))
+    if link not in ("auto", out.link):
+        raise ValueError(f"link must be 'auto' or {out.link!r} for power={power}; got {link!r}")
+    return out
+
+
+NAMED: dict[str, Family] = {family.name: family for family in (Gaussian(), Binomial(), Poisson(), Gamma())}
+"""Families that a string names."""
+
+
+def get(family: Any) -> Family:
+    """A family, from itself or its name.
+
+    Raises
+    ------
+    ValueError
+        No family has that name.
+    """
+    if isinstance(family, Family):
+        return family
+    if isinstance(family, str):
+        if family in NAMED:
+            return NAMED[family]
+        power = re.fullmatch(r"tweedie\((.+)\)", family)
+        if power:
+            return Tweedie(float(power[1]))
+    raise ValueError(f"family must be one of {', '.join(map(repr, NAMED))} or an object of regfast.families; "
+                     f"got {family!r}")

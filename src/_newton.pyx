@@ -1,0 +1,240 @@
+"""One α of a likelihood that is not quadratic: Newton's steps, each the exact solution of a penalised least squares.
+
+At η the loss is, to second order, ½ Σ v (z − b0 − Xb)² with v = w ∂²ℓ/∂η² and v (z − η) = r. With v scaled to sum 1,
+and r and α with it, that is a problem as `_solve` knows it, on the same working and active set; its factor is kept for
+as long as the steps shrink fast without a new one. A step that does not lower the true objective is halved. Residual,
+screening and certificate are those of the likelihood itself: no model is believed. Lee, Sun & Saunders (2014), SIAM J.
+Optim. 24; Yuan, Ho & Lin (2012), JMLR 13.
+"""
+from libc.math cimport INFINITY, fmax, sqrt
+from libc.string cimport memcpy
+
+import numpy as np
+
+from regfast._gap cimport certificate
+from regfast._residual cimport energy
+from regfast._solve cimport Solver
+from regfast._state cimport (ACTIVE, INTERRUPTED, MAX_ITER, NO_MEMORY, OK, ROUNDING, SEPARATED, UNFIT, WORKING,
+                             measure_t, residual_t, status_t)
+from regfast._vec cimport settle
+from regfast._work cimport Workspace
+
+cdef enum:
+    HALVINGS = 50
+    SWEEPS = 10       # epochs by which coordinates descend on a model that the exact solve does not fit
+    LONG = 1000000
+
+cdef double FAINT = 1e-9   # of a row's weight: the least that saturation leaves of it in a model
+cdef double FAST = 0.02    # a step that leaves more than this of the gap wants a new model
+cdef double WITHIN = 0.1   # of tol: what the working set is solved to before the other columns are looked at
+
+
+cdef class Newton(Solver):
+    """How one α is solved where the loss is not quadratic."""
+
+    def __init__(self, *args):
+        Solver.__init__(self, *args)
+        cdef Py_ssize_t p = max(self.X.p, 1)
+        if self.loss.quadratic:
+            return
+        self._v, self._over_v, self._base = (np.zeros(self.X.n) for _ in range(3))
+        self._mean_v, self._h_v = np.zeros(p), np.zeros(p)
+        self.made = np.zeros(p, dtype=np.int32)
+        self.truth = self.model = self.q
+        self.model.w, self.model.over = &self._v[0], &self._over_v[0]
+        self.model.mean, self.model.h = &self._mean_v[0], &self._h_v[0]
+
+    cdef void face(self, const residual_t *q) noexcept nogil:
+        """Weights, means and curvatures are those of the loss, or of its model."""
+        self.q.w, self.q.over, self.q.mean, self.q.h = q.w, q.over, q.mean, q.h
+
+    cdef void linearise(self) noexcept nogil:
+        """A new model, at η as it stands."""
+        cdef Py_ssize_t i
+        self.total = 0
+        for i in range(self.q.n):
+            self._v[i] = fmax(self._bent[i], FAINT * self.truth.w[i])
+            self.total += self._v[i]
+        for i in range(self.q.n):
+            self._v[i] /= self.total
+            self._over_v[i] = 1 / self._v[i] if self._v[i] > 0 else 0
+        self.models += 1
+        self.matched = False
+
+    cdef void weigh(self) noexcept nogil:
+        """Mean and curvature, under the model's weights, of the working columns that do not have them yet."""
+        cdef Py_ssize_t k, j
+        cdef double out[3]
+        for k in range(self.size):
+            j = self.ids[k]
+            if self.made[j] == self.models:
+                continue
+            settle(&self.cols.line[self.cols.slot[j]], &self._v[0], self._mean[j], out)
+            self._mean_v[j], self._h_v[j] = 0, out[1] + out[0] * out[0]
+            if self.profile:
+                self._h_v[j] = out[1]
+                self._mean_v[j] = out[0] - (self.cols.shift[j] if self.cols.shift != NULL else 0)
+            self._h_v[j] = fmax(self._h_v[j], FAINT * self.truth.h[j])
+            self.made[j] = self.models
+            self.reads += self.cols.line[self.cols.slot[j]].size
+
+    cdef bint quiet(self, double alpha) noexcept nogil:
+        """Whether no working column outside the active set wants in."""
+        cdef Py_ssize_t k
+        cdef double noise = 4e-15 * sqrt(energy(&self.q))
+        for k in range(self.size):
+            if self._inside[self.ids[k]] < ACTIVE and self.excess(alpha, self.ids[k], noise, 1) > 0:
+                return False
+        return True
+
+    cdef bint stale(self, double now, double before) noexcept nogil:
+        """Whether a new model is worth its price: it has grown slow, or is cheap."""
+        return now > FAST * before or self.active.m < 16
+
+    cdef status_t follow(self, double alpha, double aim, long max_iter, int steps) noexcept nogil:
+        """Newton's steps on the working set until its own measure is at most `aim`; UNFIT: not yet, after `steps`.
+
+        Needs η, r and, on the working set, c as they are at b; leaves them so.
+        """
+        cdef double now, before = INFINITY, value = self.objective(alpha)
+        cdef bint shortened = False
+        cdef status_t status
+        while True:
+            now = self.measured(certificate(self.loss, self.pen, alpha, self.ids, self.size, &self.q, &self._eta[0],
+                                            &self._c[0]))
+            if now <= aim and (self.quiet(alpha) or now > 0.5 * before):
+                return OK
+            if self._loose.shape[0] and self.scale > 0 and self.loss.value(&self._eta[0], &self.q) < FAINT * self.scale:
+                return SEPARATED
+            if self.used >= max_iter:
+                return MAX_ITER
+            if steps == 0:
+                return UNFIT
+            if self.total == 0 or shortened or before < INFINITY and self.stale(now, before):
+                self.linearise()
+            before, steps = now, steps - 1
+            status = self.step_on_model(alpha / self.total)
+            if status != OK:
+                return status
+            self.used += 1
+            if not self.land(alpha, &value, &shortened):
+                return ROUNDING
+            self.recorrelate()
+            if self.due((self.size + self.active.m) * (self.X.entries // max(self.X.p, 1) + 1)):
+                return INTERRUPTED
+
+    cdef status_t step_on_model(self, double a) noexcept nogil:
+        """b moves to where the model, α and all in its units, has its minimum on the working set, or nearer to it."""
+        cdef Py_ssize_t i, k, entered = 0, refused = -1
+        cdef double worst
+        cdef status_t status = OK
+        for i in range(self.q.n):
+            self._base[i] = self._eta[i] - self.b0
+            self.q.r[i] /= self.total
+        for k in range(self.size):
+            self._c[self.ids[k]] /= self.total
+            self.old[k] = self.q.b[self.ids[k]]
+        self.weigh()
+        self.face(&self.model)
+        if self.matched and self.pen.lasso is not None and self.active.alpha != a \
+                or self.active.factor.dropped > 50 + self.active.m // 2:
+            self.matched = self.matched and self.active.refactor(self.pen, a)
+        if not self.matched:
+            status = self.match(a)
+        if status == OK:
+            status = self.admit_violators(a, &entered, &refused)
+        if status == OK and entered == 0 and refused >= 0:
+            status = self.exchange(a, refused)
+            self.recorrelate()
+        if status == OK and not self.active.descend(&self.q, self.pen, a, &self._c[0], &self._inside[0]):
+            status = UNFIT
+        if status == UNFIT:  # dependent columns, or too many: by coordinates, from where the step began
+            status = OK
+            self.matched = False
+            for k in range(self.size):
+                self.q.b[self.ids[k]] = self.old[k]
+            self.face(&self.truth)
+            memcpy(&self._eta[0], &self._base[0], self.q.n * sizeof(double))
+            self.respond()
+            for i in range(self.q.n):
+                self.q.r[i] /= self.total
+            self.face(&self.model)
+            for _ in range(SWEEPS):
+                if status == OK:
+                    status = self.epoch(a, self.ids, self.size, &worst)
+        self.face(&self.truth)
+        return status
+
+    cdef bint land(self, double alpha, double *value, bint *shortened) noexcept nogil:
+        """The loss where the step has led; half as far, again and again, while the objective is not lower."""
+        cdef Py_ssize_t i, k
+        cdef double new
+        shortened[0] = False
+        self.refresh()
+        for _ in range(HALVINGS):
+            new = self.objective(alpha)
+            if new <= value[0] + 1e-15 * self.scale:
+                value[0] = new
+                return True
+            shortened[0] = True
+            self.matched = False
+            for k in range(self.size):
+                self.q.b[self.ids[k]] = 0.5 * (self.q.b[self.ids[k]] + self.old[k])
+                if self._inside[self.ids[k]] == ACTIVE:
+                    self._inside[self.ids[k]] = WORKING
+            for i in range(self.q.n):
+                self._eta[i] = 0.5 * (self._eta[i] - self.b0 + self._base[i])
+            self.respond()
+        for k in range(self.size):
+            self.q.b[self.ids[k]] = self.old[k]
+        self.refresh()
+        return False
+
+    cdef status_t bare(self) noexcept nogil:
+        if self.loss.quadratic:
+            return Solver.bare(self)
+        cdef status_t status = self.follow(1, 1e-13, 1000, LONG)
+        return OK if status == ROUNDING else status
+
+    cdef void tangent(self, double alpha, double *v) noexcept nogil:
+        if self.loss.quadratic:
+            Workspace.tangent(self, alpha, v)
+        else:
+            self.face(&self.model)
+            Workspace.tangent(self, alpha / self.total, v)
+            self.face(&self.truth)
+
+    cdef status_t attempt(self, double alpha, double tol, long max_iter, measure_t *out) noexcept nogil:
+        """Working set → Newton's steps → certificate, until the certificate holds."""
+        if self.loss.quadratic:
+            return Solver.attempt(self, alpha, tol, max_iter, out)
+        cdef double aim = WITHIN * tol
+        cdef Py_ssize_t added
+        cdef bint done
+        cdef status_t status, ended
+        self.used = 0
+        self.shrink()
+        ended = self.follow(alpha, aim, max_iter, 1)
+        if ended == OK or ended == UNFIT:
+            if self.foresee(alpha, &added) != OK:
+                return NO_MEMORY
+            ended = UNFIT
+        while True:
+            if ended == UNFIT:
+                ended = self.follow(alpha, aim, max_iter, LONG)
+            if ended == INTERRUPTED or ended == NO_MEMORY:
+                return ended
+            status = self.proof(alpha, out)
+            if status != OK or ended == SEPARATED:
+                return ended if status == OK else status
+            done = self.measured(out[0]) <= tol
+            status = self.enlarge(alpha, &added)
+            if status != OK:
+                return status
+            if ended == MAX_ITER or added == 0 and (done or ended == ROUNDING):
+                return OK if done else ended
+            if added == 0:  # the working set is better than that: it was solved to `aim`
+                aim *= 0.1
+                if aim < 1e-18:
+                    return ROUNDING
+            ended = UNFIT
