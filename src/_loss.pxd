@@ -7,6 +7,7 @@ cdef class Loss:
     cdef readonly Py_ssize_t n
     cdef readonly bint quadratic     # ℓ is its own quadratic model
     cdef const double[::1] _y, _w, _offset
+    cdef double[::1] _scratch        # (n,)
     cdef const double *y
     cdef const double *w
     cdef void begin(self, double *eta) noexcept nogil

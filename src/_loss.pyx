@@ -9,7 +9,7 @@ McCullagh & Nelder (1989), Generalized Linear Models; Jørgensen (1987), JRSS-B 
 from libc.math cimport INFINITY, exp, fabs, fmax, fmin, log, log1p
 from libc.string cimport memcpy, memset
 
-from regfast._simd cimport regfast_energy, regfast_exp
+from regfast._simd cimport regfast_energy, regfast_exp, regfast_log1p
 from regfast._state cimport residual_t
 
 import numpy as np
@@ -24,6 +24,7 @@ cdef class Loss:
     def __init__(self, const double[::1] y, const double[::1] w, const double[::1] offset=None):
         self.n, self._y, self._w, self._offset = y.shape[0], y, w, offset
         self.y, self.w = &y[0], &w[0]
+        self._scratch = np.empty(self.n)
 
     def deviance(self, const double[::1] eta):
         """Σ w ℓ, less its saturated value, at given η (n,): half the mean deviance."""
@@ -138,19 +139,27 @@ cdef class Binomial(Loss):
 
     cdef double value(self, const double *eta, const residual_t *q) noexcept nogil:
         cdef Py_ssize_t i
-        cdef double total = 0, up
+        cdef double total = 0
+        cdef double *up = &self._scratch[0]
+        for i in range(self.n):
+            up[i] = -fabs(eta[i])
+        regfast_exp(up, 0, up, self.n)
+        regfast_log1p(up, self.n)
         for i in range(self.n):  # y log(1 + e^−η) + (1 − y) log(1 + e^η): nothing cancels
-            up = log1p(exp(-fabs(eta[i])))
-            total += self.w[i] * (up + (self.y[i] * fmax(-eta[i], 0) + (1 - self.y[i]) * fmax(eta[i], 0)))
+            total += self.w[i] * (up[i] + (self.y[i] * fmax(-eta[i], 0) + (1 - self.y[i]) * fmax(eta[i], 0)))
         return fmax(total - self.saturated, 0)
 
     cdef double young(self, double s, const double *eta, const residual_t *q) noexcept nogil:
         cdef Py_ssize_t i
         cdef double total = 0, small, large
+        cdef double *up = &self._scratch[0]
         if s == 1:
             return 0
         for i in range(self.n):
-            small = exp(-fmin(fabs(eta[i]), 700))
+            up[i] = -fmin(fabs(eta[i]), 700)
+        regfast_exp(up, 0, up, self.n)
+        for i in range(self.n):
+            small = up[i]
             large = 1 / (1 + small)
             small *= large
             if eta[i] > 0:  # small: of 1, large: of 0
@@ -183,18 +192,22 @@ cdef class Poisson(Loss):
     cdef double value(self, const double *eta, const residual_t *q) noexcept nogil:
         cdef Py_ssize_t i
         cdef double total = 0
+        cdef double *mu = &self._scratch[0]
+        regfast_exp(eta, 0, mu, self.n)
         for i in range(self.n):
-            total += self.w[i] * (exp(eta[i]) - self.y[i] * eta[i])
+            total += self.w[i] * (mu[i] - self.y[i] * eta[i])
         return fmax(total - self.saturated, 0)
 
     cdef double young(self, double s, const double *eta, const residual_t *q) noexcept nogil:
         cdef Py_ssize_t i
-        cdef double total = 0, mu
+        cdef double total = 0
+        cdef double *mu = &self._scratch[0]
         if s == 1:
             return 0
+        regfast_exp(eta, 0, mu, self.n)
         for i in range(self.n):
-            mu = exp(fmax(eta[i], -700))
-            total += self.w[i] * (kullback((1 - s) * self.y[i] + s * mu, self.y[i], mu, s) - (1 - s) * (self.y[i] - mu))
+            total += self.w[i] * (kullback((1 - s) * self.y[i] + s * mu[i], self.y[i], mu[i], s)
+                                  - (1 - s) * (self.y[i] - mu[i]))
         return fmax(total, 0)
 
 

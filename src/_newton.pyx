@@ -6,7 +6,7 @@ as long as the steps shrink fast without a new one. A step that does not lower t
 screening and certificate are those of the likelihood itself: no model is believed. Lee, Sun & Saunders (2014), SIAM J.
 Optim. 24; Yuan, Ho & Lin (2012), JMLR 13.
 """
-from libc.math cimport INFINITY, fmax, sqrt
+from libc.math cimport INFINITY, fmax, fmin, sqrt
 from libc.string cimport memcpy
 
 import numpy as np
@@ -21,11 +21,14 @@ from regfast._work cimport Workspace
 
 cdef enum:
     HALVINGS = 50
-    SWEEPS = 10       # epochs by which coordinates descend on a model that the exact solve does not fit
+    IDLE = 10         # steps that may pass without a better measure
+    SWEEPS = 20       # epochs by which coordinates descend on a model that the exact solve does not fit
     LONG = 1000000
+    BLAS = 16         # how many multiply-adds of a factorisation cost one of a sweep
 
 cdef double FAINT = 1e-9   # of a row's weight: the least that saturation leaves of it in a model
 cdef double FAST = 0.02    # a step that leaves more than this of the gap wants a new model
+cdef double NOISE = 1e-13  # of P_null: what the objective may seem to rise by when nothing but rounding is left
 cdef double WITHIN = 0.1   # of tol: what the working set is solved to before the other columns are looked at
 
 
@@ -96,8 +99,9 @@ cdef class Newton(Solver):
 
         Needs η, r and, on the working set, c as they are at b; leaves them so.
         """
-        cdef double now, before = INFINITY, value = self.objective(alpha)
+        cdef double now, before = INFINITY, best = INFINITY, value = self.objective(alpha)
         cdef bint shortened = False
+        cdef int idle = 0
         cdef status_t status
         while True:
             now = self.measured(certificate(self.loss, self.pen, alpha, self.ids, self.size, &self.q, &self._eta[0],
@@ -106,6 +110,10 @@ cdef class Newton(Solver):
                 return OK
             if self._loose.shape[0] and self.scale > 0 and self.loss.value(&self._eta[0], &self.q) < FAINT * self.scale:
                 return SEPARATED
+            idle = 0 if now < 0.9 * best else idle + 1
+            best = fmin(best, now)
+            if idle > IDLE:
+                return OK if now <= aim else ROUNDING
             if self.used >= max_iter:
                 return MAX_ITER
             if steps == 0:
@@ -126,7 +134,6 @@ cdef class Newton(Solver):
     cdef status_t step_on_model(self, double a) noexcept nogil:
         """b moves to where the model, α and all in its units, has its minimum on the working set, or nearer to it."""
         cdef Py_ssize_t i, k, entered = 0, refused = -1
-        cdef double worst
         cdef status_t status = OK
         for i in range(self.q.n):
             self._base[i] = self._eta[i] - self.b0
@@ -140,7 +147,7 @@ cdef class Newton(Solver):
                 or self.active.factor.dropped > 50 + self.active.m // 2:
             self.matched = self.matched and self.active.refactor(self.pen, a)
         if not self.matched:
-            status = self.match(a)
+            status = self.match(a) if self.pays() else UNFIT
         if status == OK:
             status = self.admit_violators(a, &entered, &refused)
         if status == OK and entered == 0 and refused >= 0:
@@ -159,11 +166,36 @@ cdef class Newton(Solver):
             for i in range(self.q.n):
                 self.q.r[i] /= self.total
             self.face(&self.model)
-            for _ in range(SWEEPS):
-                if status == OK:
-                    status = self.epoch(a, self.ids, self.size, &worst)
+            if status == OK:
+                status = self.creep(a)
         self.face(&self.truth)
         return status
+
+    cdef status_t creep(self, double a) noexcept nogil:
+        """Coordinates descend on the model until their steps are a tenth of what they were."""
+        cdef Py_ssize_t k, m = 0
+        cdef double first, worst
+        cdef status_t status = self.epoch(a, self.ids, self.size, &first)
+        for k in range(self.size):
+            if self.q.b[self.ids[k]] != 0:
+                self.picked[m] = self.ids[k]
+                m += 1
+        for _ in range(SWEEPS):
+            if status == OK:
+                status = self.epoch(a, self.picked, m, &worst)
+                if worst < 0.01 * first:
+                    break
+        return status
+
+    cdef bint pays(self) noexcept nogil:
+        """Whether an exact solve, its factor included, costs less than sweeps over the columns that would be in it."""
+        cdef Py_ssize_t k, m = 0
+        cdef double sweep = 0
+        for k in range(self.size):
+            if self.q.b[self.ids[k]] != 0:
+                m += 1
+                sweep += self.cols.line[self.cols.slot[self.ids[k]]].size
+        return m * (<double> m * m / 3 + sweep) <= BLAS * 2 * SWEEPS * sweep
 
     cdef bint land(self, double alpha, double *value, bint *shortened) noexcept nogil:
         """The loss where the step has led; half as far, again and again, while the objective is not lower."""
@@ -173,7 +205,7 @@ cdef class Newton(Solver):
         self.refresh()
         for _ in range(HALVINGS):
             new = self.objective(alpha)
-            if new <= value[0] + 1e-15 * self.scale:
+            if new <= value[0] + NOISE * self.scale:
                 value[0] = new
                 return True
             shortened[0] = True
