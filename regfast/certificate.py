@@ -77,9 +77,10 @@ def certify(X: Any, y: Any, coef: Any, intercept: float = 0.0, *, alpha: float, 
     Notes
     -----
     The dual point is the residual, re-centred and made orthogonal to free columns, scaled until it is feasible
-    (docs/objective.md). A column is zero in every solution if |s c_j| + √h_j √(2 gap) < α l1_j (gap-safe sphere:
-    Fercoq, Gramfort & Salmon, 2015). With U the columns not proved zero, of full rank, strong convexity on U gives
-    |b_j − b*_j| ≤ √(2 gap [G_U⁻¹]_jj): non-zero if |b_j| is more.
+    (docs/objective.md). A column is zero in every solution if |s c_j| + √h_j √(2 L gap) < α l1_j (gap-safe sphere:
+    Fercoq, Gramfort & Salmon, 2015), L the most that ∂²ℓ/∂η² can be: 1 for squared error, 1/4 for "binomial", without
+    limit for the others, of which nothing is proved zero. For squared error, with U the columns not proved zero, of
+    full rank, strong convexity on U gives |b_j − b*_j| ≤ √(2 gap [G_U⁻¹]_jj): non-zero if |b_j| is more.
     """
     alpha = check.number("alpha", alpha, 0, np.inf, open_lo=True)
     if alpha == np.inf:
@@ -98,8 +99,10 @@ def certify(X: Any, y: Any, coef: Any, intercept: float = 0.0, *, alpha: float, 
     settled = fit.coef()
     penalty = _penalty(problem, exact, alpha)
     # what the given intercept, free columns and twins cost over their optimum; equal within rounding for a solution
-    eta = np.asarray(data.X @ b).ravel() + b0
-    primal = float(0.5 * problem.w @ (problem.y - eta) ** 2) + _penalty(problem, b, alpha)
+    eta = np.asarray(data.X @ b, dtype=np.float64).ravel() + b0
+    if problem.offset is not None:
+        eta += problem.offset
+    primal = problem.family.loss(problem.y, problem.w, None).deviance(eta) + _penalty(problem, b, alpha)
     best = value + penalty
     c = fit.correlation()
     loose = max(0.0, primal - best)
@@ -156,7 +159,7 @@ def _support(problem: Problem, b: Float, z: Float, gap: float, alpha: float) -> 
     excluded[problem.block] = False
     if not np.isfinite(gap):
         return everything[excluded], everything[:0], everything[~excluded]
-    radius = np.sqrt(2 * gap)
+    radius = np.sqrt(2 * problem.family.curvature * gap)
     v = problem.penalties.factors
     with np.errstate(invalid="ignore"):
         threshold = np.where(excluded, np.inf, alpha * v * problem.scale * problem.penalties.l1_ratio)
@@ -170,7 +173,7 @@ def _support(problem: Problem, b: Float, z: Float, gap: float, alpha: float) -> 
     ids = everything[~zero | (b != 0)]
     ids = ids[problem.twin_of[ids] == ids]
     proved = everything[:0]
-    if 0 < ids.size <= min(UNDECIDED_LIMIT, problem.data.design.n):
+    if problem.family.quadratic and 0 < ids.size <= min(UNDECIDED_LIMIT, problem.data.design.n):
         G = correlation_matrix(problem, ids) + alpha * np.diag(
             v[ids] * (1 - problem.penalties.l1_ratio) * problem.scale[ids] ** 2 / problem.curvature[ids])
         try:

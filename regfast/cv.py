@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from . import validation as check
 from .errors import attach, warn_not_converged
+from .families import Family
 from .path import MAX_ITER, Progress, count_solves, prepare, reporter, solve
 from .problem import Problem, build, linear_predictor
 from .result import CVPath, Path
@@ -41,7 +42,7 @@ def fit_cv(
     scoring: Any = None,
     l1_ratio: float | Sequence[float] = 1.0,
     random_state: int = 0,
-    family: str = "gaussian",
+    family: str | Family = "gaussian",
     alphas: Any = None,
     n_alphas: int = 100,
     eps: float | None = None,
@@ -68,12 +69,13 @@ def fit_cv(
 tol, max_iter, early_stop
         As in `fit_path`. Sample weights count in fitting, in scoring and in the mean over folds.
     cv : int, splitter or iterable of (train, test) index arrays
-        An int means shuffled K-fold (grouped if `groups` are given) with `random_state`.
+        An int means shuffled K-fold (stratified for labels, grouped if `groups` are given) with `random_state`.
     groups : (n,) array, optional
         Rows of one group stay in one fold.
     scoring : None, str or callable
-        None: weighted mean squared error, lower is better. Else a scikit-learn scorer (its name, or a callable
-        scorer(estimator, X, y)), greater is better; `alpha_min` is then the α of the best score.
+        None: the family's weighted mean deviance (squared error for "gaussian"), lower is better. Else a scikit-learn
+        scorer (its name, or a callable scorer(estimator, X, y)), greater is better; `alpha_min` is then the α of the
+        best score. Labels are scored as a classifier's: predict gives labels, predict_proba probabilities.
     l1_ratio : float or sequence of float
         Several are compared on the same folds; the best is kept.
     random_state : int
@@ -116,9 +118,11 @@ tol, max_iter, early_stop
     count = count_solves(named, n_alphas)
     problems += [rebuild(problems[0], problems[0].w, settings, count, ratio=r) for r in ratios[1:]]
     n = problems[0].data.design.n
-    folds = split(cv, n, problems[0].y, groups, random_state, problems[0].w)
+    first = problems[0]
+    folds = split(cv, n, first.y, groups, random_state, first.w, first.classes is not None)
     shift = np.zeros(n) if offset is None else check.vector("offset", offset, n)
-    score = scorer(scoring)
+    observed = first.y + shift if first.family.quadratic else first.y
+    score = scorer(scoring, first)
     best: tuple[float, int, Path, Float, Float, Float, Float] | None = None
     tried = []
     weight = np.array([problems[0].w[test].sum() for _, test in folds])
@@ -136,7 +140,7 @@ tol, max_iter, early_stop
                 raise
             etas = [linear_predictor(problem.data.X[test], f.coefs, f.intercepts) for f, (_, test) in
                     zip(paths, folds, strict=True)]
-            scores = np.array([[score(problem.y[test] + shift[test], eta[:, a] + shift[test], problem.w[test])
+            scores = np.array([[score(observed[test], eta[:, a] + shift[test], problem.w[test])
                                 for a in range(len(path))] for eta, (_, test) in zip(etas, folds, strict=True)])
             mean = np.average(scores, axis=0, weights=weight)
             se = np.sqrt(np.average((scores - mean) ** 2, axis=0, weights=weight) / (len(folds) - 1))
@@ -146,7 +150,7 @@ tol, max_iter, early_stop
             if best is None or loss[at] < best[0]:
                 oof = np.full(n, np.nan)
                 for eta, (_, test) in zip(etas, folds, strict=True):
-                    oof[test] = eta[:, at] + shift[test]
+                    oof[test] = first.family.inverse(eta[:, at] + shift[test])
                 best = (float(loss[at]), at, path, scores, mean, se, oof)
     assert best is not None
     return conclude(*best[1:], scoring, np.array(ratios), np.array(tried), tol, named is None)
@@ -216,9 +220,9 @@ def run_folds(problem: Problem, folds: list[Fold], alphas: Float, settings: Sett
     return [job.result() for job in jobs]
 
 
-def split(cv: Any, n: int, y: Float, groups: Any, random_state: int, w: Float) -> list[Fold]:
-    """(train, test) index pairs."""
-    from sklearn.model_selection import GroupKFold, KFold
+def split(cv: Any, n: int, y: Float, groups: Any, random_state: int, w: Float, labels: bool) -> list[Fold]:
+    """(train, test) index pairs; `labels`: y holds two classes, which every fold of an int `cv` is to have."""
+    from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
     if groups is not None:
         groups = np.asarray(groups)
@@ -229,7 +233,12 @@ def split(cv: Any, n: int, y: Float, groups: Any, random_state: int, w: Float) -
         most = n if groups is None else len(np.unique(groups))
         if k > most:
             raise ValueError(f"cv={k} folds need at least as many {'rows' if groups is None else 'groups'}; got {most}")
-        cv = (KFold if groups is None else GroupKFold)(k, shuffle=True, random_state=random_state)
+        smallest = int(np.bincount(y.astype(int)).min()) if labels else n
+        if k > smallest and groups is None:
+            raise ValueError(f"cv={k} folds need at least as many rows of each class; the smaller one has {smallest}")
+        kind: Any = (StratifiedKFold if labels else KFold) if groups is None \
+            else StratifiedGroupKFold if labels else GroupKFold
+        cv = kind(k, shuffle=True, random_state=random_state)
     if hasattr(cv, "split") and not isinstance(cv, (str, bytes)):
         pairs: Iterable[Any] = cv.split(np.empty((n, 0)), y, groups)
     elif isinstance(cv, Iterable) and not isinstance(cv, (str, bytes)):
@@ -258,30 +267,48 @@ def index(name: str, x: Any, n: int) -> NDArray[np.intp]:
     return np.asarray(rows % n, dtype=np.intp)
 
 
-def scorer(scoring: Any) -> Scorer:
-    """A function (y, prediction, weight) → score."""
+def scorer(scoring: Any, problem: Problem) -> Scorer:
+    """A function (y, linear predictor, weight) → score."""
+    family, classes = problem.family, problem.classes
     if scoring is None:
-        return lambda y, prediction, w: float(w @ (y - prediction) ** 2 / w.sum())
-    from sklearn.base import BaseEstimator, RegressorMixin
+        return family.deviance
+    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
     from sklearn.metrics import check_scoring
 
-    class Known(RegressorMixin, BaseEstimator):
+    class Known(BaseEstimator):
         """Predictions that a scorer can ask for."""
 
-        def __init__(self, prediction: Float) -> None:
-            self.prediction = prediction
+        def __init__(self, eta: Float) -> None:
+            self.eta = eta
 
         def fit(self, X: Any, y: Any) -> Known:
             return self
 
+    class Regressor(RegressorMixin, Known):
         def predict(self, X: Any) -> Float:
-            return self.prediction
+            return family.inverse(self.eta)
 
-    chosen = scoring if callable(scoring) else check_scoring(Known(np.zeros(0)), scoring)
+    class Classifier(ClassifierMixin, Known):
+        classes_ = classes
 
-    def score(y: Float, prediction: Float, w: Float) -> float:
-        uniform = np.ptp(w) == 0
-        extra = {} if uniform else {"sample_weight": w}
-        return float(chosen(Known(prediction), np.empty((len(y), 1)), y, **extra))
+        def predict(self, X: Any) -> NDArray[Any]:
+            return label(self.eta > 0)
+
+        def predict_proba(self, X: Any) -> Float:
+            return np.stack([family.inverse(-self.eta), family.inverse(self.eta)], axis=1)
+
+        def decision_function(self, X: Any) -> Float:
+            return self.eta
+
+    def label(second: Any) -> NDArray[Any]:
+        assert classes is not None
+        return np.asarray(classes[np.asarray(second, dtype=int)])
+
+    kind: Any = Regressor if classes is None else Classifier
+    chosen = scoring if callable(scoring) else check_scoring(kind(np.zeros(0)), scoring)
+
+    def score(y: Float, eta: Float, w: Float) -> float:
+        extra = {} if np.ptp(w) == 0 else {"sample_weight": w}
+        return float(chosen(kind(eta), np.empty((len(y), 1)), y if classes is None else label(y), **extra))
 
     return score

@@ -63,7 +63,7 @@ class Family:
         return np.exp(eta)
 
     def deviance(self, y: Float, eta: Float, w: Float) -> float:
-        """Weighted mean deviance of y (n,) from the mean at η (n,): −2 log-likelihood, less that of the saturated model."""
+        """Weighted mean deviance of y (n,) from the mean at η (n,): −2 log-likelihood less the saturated one."""
         return 2 * self.loss(y, np.ascontiguousarray(w / w.sum()), None).deviance(np.ascontiguousarray(eta))
 
     @property
@@ -179,7 +179,8 @@ class Gamma(Family):
     def response(self, y: Any, n: int) -> Response:
         out = check.vector("y", y, n)
         if out.min() <= 0:
-            raise ValueError(f"y must be positive for family='gamma'; got {out.min():g} at position {int(out.argmin())}")
+            raise ValueError(f"y must be positive for family='gamma'; got {out.min():g} at position "
+                             f"{int(out.argmin())}")
         return Response(out)
 
     def loss(self, y: Float, w: Float, offset: Float | None) -> _loss.Loss:
@@ -201,7 +202,7 @@ class CompoundPoisson(Poisson):
         return _loss.Tweedie(y, w, offset, self.power)
 
 
-def Tweedie(power: float = 1.5, link: str = "auto") -> Family:  # noqa: N802 (a family, as the others are)
+def Tweedie(power: float = 1.5, link: str = "auto") -> Family:
     """The family of variance μ^power: 0 is Gaussian (identity link), 1 Poisson, 2 gamma, between them with a log link.
 
     Raises

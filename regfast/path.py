@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -89,8 +89,8 @@ def fit_path(
 
         Σ_i w_i ℓ(y_i, o_i + b0 + x_i·b) / Σ_i w_i + α Σ_j v_j [ l1_ratio·s_j|b_j| + (1 − l1_ratio)/2·s_j² b_j² ]
 
-    subject to lo_j ≤ b_j ≤ hi_j, with s_j the weighted standard deviation of column j (1 unless `standardize`) and ℓ the
-    negative log-likelihood of the family; for "gaussian" half the squared error.
+    subject to lo_j ≤ b_j ≤ hi_j, with s_j the weighted standard deviation of column j (1 unless `standardize`) and ℓ
+    the negative log-likelihood of the family; for "gaussian" half the squared error.
 
     Parameters
     ----------
@@ -228,8 +228,8 @@ def solve(problem: Problem, alphas: Float | None, *, n_alphas: int = 100, eps: f
         n_iter=epochs.astype(np.int64), n_passes=passes, status=status,
         path_status=path_status, feature_names_in_=problem.data.names, classes_=problem.classes,
         l1_ratio=problem.penalties.l1_ratio, tol=tol, fit_intercept=problem.intercept, standardize=standardize,
-        family=problem.family.name, scales=problem.sd, alpha_max=null.alpha_max, n_samples=int(np.count_nonzero(problem.w)),
-        null_deviance=2 * null.total, penalty_factors=problem.penalties.factors if keep_factors else None,
+        family=problem.family.name, scales=problem.sd, alpha_max=null.alpha_max,
+        n_samples=int(np.count_nonzero(problem.w)), null_deviance=2 * null.total, penalty_factors=problem.penalties.factors if keep_factors else None,
         bounds=(problem.penalties.lo, problem.penalties.hi) if keep_bounds else None, has_offset=has_offset)
     if cut:
         raise _cut_off(int(codes[-1]), error, path)

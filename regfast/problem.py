@@ -102,8 +102,8 @@ class Problem:
     def fit(self, stop: NDArray[np.int32] | None = None, by_kkt: bool = False) -> Fit:
         """A workspace for this problem; `stop[0] != 0` interrupts it."""
         return Fit(self.data.design, ElasticNet(self.l1, self.l2, self.penalties.lo, self.penalties.hi),
-                   self.family.loss(self.y, self.w, self.offset), self.w, _never_empty(self.mean), _never_empty(self.curvature),
-                   self.intercept, self.block, block_root(self), self.loose, by_kkt or bool(self.loose.size),
+                   self.family.loss(self.y, self.w, self.offset), self.w, _never_empty(self.mean),
+                   _never_empty(self.curvature), self.intercept, self.block, block_root(self), self.loose, by_kkt or bool(self.loose.size),
                    np.zeros(1, dtype=np.int32) if stop is None else stop)
 
 
@@ -153,8 +153,8 @@ def build(data: Data, y: Float, w: Float, *, intercept: bool, standardize: bool,
     if square is not None and not intercept:
         square += np.outer(mean, mean)
     loose = np.setdiff1d(free, block) if free.size > block.size else free[:0]
-    return Problem(data, family, y, offset, w, intercept, penalties, mean if intercept else np.zeros(p), var, curvature, standardize,
-                   l1, l2, block, loose, twin_of, square, pull, classes=classes)
+    return Problem(data, family, y, offset, w, intercept, penalties, mean if intercept else np.zeros(p), var, curvature,
+                   standardize, l1, l2, block, loose, twin_of, square, pull, classes=classes)
 
 
 def measure(data: Data, w: Float, y: Float, intercept: bool, n_alphas: int,

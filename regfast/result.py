@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from . import families
 from .problem import linear_predictor
 from .validation import Float, as_data, vector
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 Names = NDArray[np.object_]
-Kind = Literal["response", "link"]
+Kind = Literal["response", "link", "class"]
 Rule = Literal["min", "1se"]
 
 
@@ -51,7 +52,7 @@ class Path:
     path_status : str
         "complete", "saturated" or "flat" (an automatic grid that ended early), "constant" (y is), "interrupted".
     feature_names_in_ : (p,) object, or None
-    classes_ : None
+    classes_ : (2,) labels of a "binomial" fit, the second the one that probabilities are of; None for other responses
     l1_ratio, tol : float
     fit_intercept, standardize : bool
     family : str
@@ -80,7 +81,7 @@ class Path:
     status: NDArray[np.str_]
     path_status: str
     feature_names_in_: Names | None
-    classes_: None
+    classes_: NDArray[Any] | None
     l1_ratio: float
     tol: float
     fit_intercept: bool
@@ -133,7 +134,7 @@ class Path:
             raise ValueError("exact=True solves anew: give X and y (and sample_weight, offset if the fit had them)")
         if self.has_offset and fit_args.get("offset") is None:
             raise ValueError("this path was fitted with an offset: exact=True needs offset=")
-        return fit_path(X, y, alphas=[alpha], l1_ratio=self.l1_ratio, tol=self.tol,
+        return fit_path(X, y, alphas=[alpha], family=self.family, l1_ratio=self.l1_ratio, tol=self.tol,
                         fit_intercept=self.fit_intercept, standardize=self.standardize,
                         penalty_factors=self.penalty_factors, bounds=self.bounds, **fit_args)
 
@@ -176,27 +177,30 @@ class Path:
         X : (n, p) table or matrix
         alpha : float, optional
         offset : (n,), required if and only if the fit had one
-        kind : {"response", "link"}
-            The same for squared error.
+        kind : {"response", "link", "class"}
+            The mean (a probability, for "binomial"); the linear predictor; the more probable label.
 
         Raises
         ------
         ValueError
             X has another number of columns or other names, or `offset` is missing or not wanted.
         """
-        if kind not in ("response", "link"):
-            raise ValueError(f"kind must be 'response' or 'link' for family={self.family!r}; got {kind!r}")
+        known = ("response", "link") if self.classes_ is None else ("response", "link", "class")
+        if kind not in known:
+            raise ValueError(f"kind must be {' or '.join(map(repr, known))} for family={self.family!r}; got {kind!r}")
         data = as_data(X)
         self._check_columns(data.design.p, data.names)
         if self.has_offset and offset is None:
             raise ValueError("this path was fitted with an offset: predict needs offset= (zeros for none)")
         if offset is not None and not self.has_offset:
             raise ValueError("offset given, but this path was fitted without one")
-        if alpha is None:
-            eta = linear_predictor(data.X, self.coefs, self.intercepts)
-            return eta if offset is None else eta + vector("offset", offset, data.design.n)[:, None]
-        eta = linear_predictor(data.X, self.coef_at(alpha), self.intercept_at(alpha))
-        return eta if offset is None else eta + vector("offset", offset, data.design.n)
+        model = (self.coefs, self.intercepts) if alpha is None else (self.coef_at(alpha), self.intercept_at(alpha))
+        eta = linear_predictor(data.X, *model)
+        if offset is not None:
+            eta = (eta.T + vector("offset", offset, data.design.n)).T
+        if kind == "class" and self.classes_ is not None:
+            return np.asarray(self.classes_[(eta > 0).astype(int)])
+        return families.get(self.family).inverse(eta) if kind == "response" else eta
 
     def _check_columns(self, p: int, names: Names | None) -> None:
         if p != self.coefs.shape[0]:
@@ -212,10 +216,10 @@ class Path:
         Parameters
         ----------
         criterion : {"aic", "bic", "ebic"} or int
-            With D = n·log(mean squared residual) (profile likelihood) and df = number of non-zero coefficients plus the
-            intercept: aic = D + 2 df, bic = D + log(n) df, ebic = bic + 2·log C(p, df − intercept) (γ = 1). df is
-            unbiased for the lasso (Zou, Hastie & Tibshirani, 2007) and counts high for the elastic net. An int k
-            picks the smallest α with at most k non-zero coefficients.
+            With D = n·deviance for "binomial" and "poisson", n·log(deviance) where the likelihood has a scale, and
+            df = number of non-zero coefficients plus the intercept: aic = D + 2 df, bic = D + log(n) df,
+            ebic = bic + 2·log C(p, df − intercept) (γ = 1). df is unbiased for the lasso (Zou, Hastie & Tibshirani,
+            2007) and counts high for the elastic net. An int k picks the smallest α with at most k non-zero ones.
         """
         if isinstance(criterion, (int, np.integer)) and not isinstance(criterion, bool):
             fits = np.flatnonzero(self.n_nonzero <= criterion)
@@ -230,7 +234,8 @@ class Path:
         n, p, k = self.n_samples, self.coefs.shape[0], self.n_nonzero
         deviance = np.maximum((1 - self.deviance_ratio) * self.null_deviance, np.finfo(float).tiny)
         df = k + int(self.fit_intercept)
-        score = n * np.log(deviance) + (2 if criterion == "aic" else np.log(n)) * df
+        fit = deviance if families.get(self.family).known_scale else np.log(deviance)
+        score = n * fit + (2 if criterion == "aic" else np.log(n)) * df
         if criterion == "ebic":
             score = score + 2 * (gammaln(p + 1) - gammaln(k + 1) - gammaln(p - k + 1))
         score = np.where(df < n, score, np.inf)  # a saturated model interpolates: its likelihood says nothing
@@ -280,7 +285,7 @@ class CVPath:
         The α of least mean loss; the largest α whose mean loss is within one standard error of it.
     l1_ratio_best : float
     scores : (n_folds, n_alphas) float64
-        Loss of each fold (weighted mean squared error), or what the scorer returned.
+        Deviance of each fold (weighted mean; squared error for "gaussian"), or what the scorer returned.
     score_mean, score_se : (n_alphas,) float64
         Mean over the folds (weighted by their weight of held-out rows) and its standard error,
         √(weighted mean of (s_k − mean)² / (K − 1)).
@@ -328,9 +333,9 @@ class CVPath:
         """Intercept at the α that `rule` picks."""
         return self.path.intercept_at(self.alpha(rule))
 
-    def predict(self, X: Any, rule: Rule = "min", offset: Any = None) -> Float:
-        """(n,) predictions of the model fitted to all rows, at the α that `rule` picks."""
-        return self.path.predict(X, self.alpha(rule), offset)
+    def predict(self, X: Any, rule: Rule = "min", offset: Any = None, kind: Kind = "response") -> Float:
+        """(n,) predictions of the model fitted to all rows, at the α that `rule` picks; `kind` as in `Path.predict`."""
+        return self.path.predict(X, self.alpha(rule), offset, kind)
 
     def plot(self) -> Figure:
         """The cross-validation curve beside the coefficient profiles (see `regfast.plots.plot_overview`)."""

@@ -29,8 +29,8 @@ def save_cv(cv: CVPath, file: str | os.PathLike[str]) -> None:
 def _summary(cv: CVPath) -> dict[str, Any]:
     """What a person opens the file for: the selected models, by name."""
     out: dict[str, Any] = {
-        "objective": "sum_i w_i (y_i - o_i - b0 - x_i.b)^2 / (2 sum_i w_i) + alpha sum_j v_j "
-                     "(l1_ratio s_j |b_j| + (1 - l1_ratio)/2 s_j^2 b_j^2)",
+        "objective": "sum_i w_i l(y_i, o_i + b0 + x_i.b) / sum_i w_i + alpha sum_j v_j "
+                     "(l1_ratio s_j |b_j| + (1 - l1_ratio)/2 s_j^2 b_j^2), l the family's negative log-likelihood",
         "family": cv.path.family, "l1_ratio": cv.l1_ratio_best, "standardize": cv.path.standardize, "models": {}}
     rules: tuple[Rule, ...] = ("min", "1se")
     for rule in rules:
@@ -84,6 +84,7 @@ def _unpack_path(d: dict[str, Any]) -> Path:
         d[name] = _array(d[name], "i8")
     d["status"] = np.array(d["status"], dtype=np.str_)
     d["feature_names_in_"] = _array(d["feature_names_in_"], "O")
+    d["classes_"] = None if d["classes_"] is None else np.array(d["classes_"])
     if d["bounds"] is not None:
         d["bounds"] = tuple(_array(side, "f8") for side in d["bounds"])
     return Path(**d)
