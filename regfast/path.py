@@ -229,7 +229,8 @@ def solve(problem: Problem, alphas: Float | None, *, n_alphas: int = 100, eps: f
         path_status=path_status, feature_names_in_=problem.data.names, classes_=problem.classes,
         l1_ratio=problem.penalties.l1_ratio, tol=tol, fit_intercept=problem.intercept, standardize=standardize,
         family=problem.family.name, scales=problem.sd, alpha_max=null.alpha_max,
-        n_samples=int(np.count_nonzero(problem.w)), null_deviance=2 * null.total, penalty_factors=problem.penalties.factors if keep_factors else None,
+        n_samples=int(np.count_nonzero(problem.w)), null_deviance=2 * null.total,
+        penalty_factors=problem.penalties.factors if keep_factors else None,
         bounds=(problem.penalties.lo, problem.penalties.hi) if keep_bounds else None, has_offset=has_offset)
     if cut:
         raise _cut_off(int(codes[-1]), error, path)

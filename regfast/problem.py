@@ -103,8 +103,8 @@ class Problem:
         """A workspace for this problem; `stop[0] != 0` interrupts it."""
         return Fit(self.data.design, ElasticNet(self.l1, self.l2, self.penalties.lo, self.penalties.hi),
                    self.family.loss(self.y, self.w, self.offset), self.w, _never_empty(self.mean),
-                   _never_empty(self.curvature), self.intercept, self.block, block_root(self), self.loose, by_kkt or bool(self.loose.size),
-                   np.zeros(1, dtype=np.int32) if stop is None else stop)
+                   _never_empty(self.curvature), self.intercept, self.block, block_root(self), self.loose,
+                   by_kkt or bool(self.loose.size), np.zeros(1, dtype=np.int32) if stop is None else stop)
 
 
 def _never_empty(x: Float) -> Float:

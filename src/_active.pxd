@@ -23,6 +23,7 @@ cdef class Active:
     cdef bint reserve(self, Py_ssize_t more) noexcept nogil
     cdef status_t add(self, residual_t *q, Columns X, Penalty pen, double alpha, Py_ssize_t k, Py_ssize_t *ids,
                       const double *c, signed char *inside, Py_ssize_t *refused) noexcept nogil
+    cdef bint widen(self, Py_ssize_t more) noexcept nogil
     cdef void clear(self) noexcept nogil
     cdef bint refactor(self, Penalty pen, double alpha) noexcept nogil
     cdef status_t exchange(self, residual_t *q, Columns X, Penalty pen, double alpha, Py_ssize_t j, const double *c,
@@ -34,3 +35,6 @@ cdef class Active:
     cdef bint take(self, residual_t *q, Penalty pen, double alpha, double *c, double t,
                    signed char *inside) noexcept nogil
     cdef int descend(self, residual_t *q, Penalty pen, double alpha, double *c, signed char *inside) noexcept nogil
+
+
+cdef double search(Active A, residual_t *q, Penalty pen, double alpha, double slope, double *gain) noexcept nogil

@@ -37,9 +37,11 @@ cdef class Active:
 
     cdef bint reserve(self, Py_ssize_t more) noexcept nogil:
         """Room for `more` columns; False when memory ends."""
+        return self.factor.reserve(more) and self.widen(more)
+
+    cdef bint widen(self, Py_ssize_t more) noexcept nogil:
+        """The same, without the factor."""
         cdef Py_ssize_t room = max(2 * self.room, self.m + more, 32)
-        if not self.factor.reserve(more):
-            return False
         if self.m + more <= self.room:
             return True
         self.room = room

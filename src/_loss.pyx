@@ -249,7 +249,7 @@ cdef class Gamma(Loss):
 
 
 cdef class Tweedie(Loss):
-    """ℓ = y e^{(1−k)η} / (k − 1) + e^{(2−k)η} / (2 − k), 1 < k < 2, y ≥ 0: a log link; k is the power of the variance."""
+    """ℓ = y e^{(1−k)η} / (k − 1) + e^{(2−k)η} / (2 − k), y ≥ 0, log link, variance of power k, 1 < k < 2."""
     cdef double up, down, saturated
 
     def __init__(self, const double[::1] y, const double[::1] w, const double[::1] offset=None, double power=1.5):
@@ -303,5 +303,6 @@ cdef class Tweedie(Loss):
                     at += step
                     if fabs(step) <= 1e-12:
                         break
-            total += self.w[i] * fmax(self.term(self.y[i], eta[i]) - self.term(self.y[i], at) - slope * (eta[i] - at), 0)
+            step = self.term(self.y[i], eta[i]) - self.term(self.y[i], at) - slope * (eta[i] - at)
+            total += self.w[i] * fmax(step, 0)
         return fmax(total, 0)

@@ -22,13 +22,15 @@ from regfast._work cimport Workspace
 cdef enum:
     HALVINGS = 50
     IDLE = 10         # steps that may pass without a better measure
-    SWEEPS = 20       # epochs by which coordinates descend on a model that the exact solve does not fit
+    SWEEPS = 6        # epochs by which coordinates descend on a model that the exact solve does not fit
+    WORTH = 40        # sweeps that a factor may cost
     LONG = 1000000
     BLAS = 16         # how many multiply-adds of a factorisation cost one of a sweep
 
 cdef double FAINT = 1e-9   # of a row's weight: the least that saturation leaves of it in a model
 cdef double FAST = 0.02    # a step that leaves more than this of the gap wants a new model
 cdef double NOISE = 1e-13  # of P_null: what the objective may seem to rise by when nothing but rounding is left
+cdef double FORCING = 0.1  # of the model's gradient: what conjugate gradients leave
 cdef double WITHIN = 0.1   # of tol: what the working set is solved to before the other columns are looked at
 
 
@@ -82,11 +84,12 @@ cdef class Newton(Solver):
             self.reads += self.cols.line[self.cols.slot[j]].size
 
     cdef bint quiet(self, double alpha) noexcept nogil:
-        """Whether no working column outside the active set wants in."""
-        cdef Py_ssize_t k
+        """Whether no working column that is zero wants to be otherwise."""
+        cdef Py_ssize_t k, j
         cdef double noise = 4e-15 * sqrt(energy(&self.q))
         for k in range(self.size):
-            if self._inside[self.ids[k]] < ACTIVE and self.excess(alpha, self.ids[k], noise, 1) > 0:
+            j = self.ids[k]
+            if self.q.b[j] == 0 and self._inside[j] < ACTIVE and self.excess(alpha, j, noise, 1) > 0:
                 return False
         return True
 
@@ -172,7 +175,7 @@ cdef class Newton(Solver):
         return status
 
     cdef status_t creep(self, double a) noexcept nogil:
-        """Coordinates descend on the model until their steps are a tenth of what they were."""
+        """Coordinates descend on the model, then conjugate gradients on what is not zero."""
         cdef Py_ssize_t k, m = 0
         cdef double first, worst
         cdef status_t status = self.epoch(a, self.ids, self.size, &first)
@@ -184,7 +187,10 @@ cdef class Newton(Solver):
             if status == OK:
                 status = self.epoch(a, self.picked, m, &worst)
                 if worst < 0.01 * first:
-                    break
+                    return status
+        if status == OK:
+            self.recorrelate()
+            status = self.leap(a, FORCING)
         return status
 
     cdef bint pays(self) noexcept nogil:
@@ -195,7 +201,7 @@ cdef class Newton(Solver):
             if self.q.b[self.ids[k]] != 0:
                 m += 1
                 sweep += self.cols.line[self.cols.slot[self.ids[k]]].size
-        return m * (<double> m * m / 3 + sweep) <= BLAS * 2 * SWEEPS * sweep
+        return m * (<double> m * m / 3 + sweep) <= BLAS * WORTH * sweep
 
     cdef bint land(self, double alpha, double *value, bint *shortened) noexcept nogil:
         """The loss where the step has led; half as far, again and again, while the objective is not lower."""

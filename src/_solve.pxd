@@ -1,4 +1,5 @@
 # Floor 7. One α: working set, exact solve or descent, certificate.
+from regfast._conjugate cimport Conjugate
 from regfast._state cimport measure_t, status_t
 from regfast._screen cimport Screen
 
@@ -7,6 +8,8 @@ cdef class Solver(Screen):
     cdef status_t attempt(self, double alpha, double tol, long max_iter, measure_t *out) noexcept nogil
     cdef status_t solve(self, double alpha, double tol, long max_iter, measure_t *out) noexcept nogil
     cdef status_t polish(self, double alpha, double aim, long max_iter, bint *moved) noexcept nogil
+    cdef Conjugate gradients
+    cdef status_t leap(self, double alpha, double tol) noexcept nogil
     cdef status_t enter(self, double alpha, Py_ssize_t k, Py_ssize_t *ids, Py_ssize_t *refused) noexcept nogil
     cdef double excess(self, double alpha, Py_ssize_t j, double noise, double slack) noexcept nogil
     cdef status_t match(self, double alpha) noexcept nogil

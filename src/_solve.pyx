@@ -5,6 +5,8 @@ large for it, are left to coordinate descent (`_cd`). This file chooses between 
 """
 from libc.math cimport sqrt
 
+from regfast._active cimport search
+from regfast._conjugate cimport Conjugate
 from regfast._gap cimport certificate
 from regfast._residual cimport correlate, energy, move
 from regfast._screen cimport Screen
@@ -12,13 +14,57 @@ from regfast._state cimport ACTIVE, INTERRUPTED, MAX_ITER, NO_MEMORY, OK, ROUNDI
 
 cdef enum:
     BLOCK = 10        # epochs between two looks at the gap of the working set
-    MOST = 6000       # active columns that the exact solve may hold: its square takes 8 bytes per pair
+    MOST = 16000      # active columns that the exact solve may hold: its square takes 8 bytes per pair, 2 GB
     BATCH = 128       # columns that enter the active set between two looks for Ctrl-C
+    GRADIENTS = 100   # iterations that one step may take
     REFINE = 3        # exact solves from a fresh residual before descent by coordinates takes over
+
+
+cdef double HASTE = 0.1  # of the gradient: what a leap between epochs leaves
 
 
 cdef class Solver(Screen):
     """How one α is solved on a workspace."""
+
+    def __init__(self, *args):
+        Screen.__init__(self, *args)
+        self.gradients = Conjugate()
+
+    cdef status_t leap(self, double alpha, double tol) noexcept nogil:
+        """One of Newton's steps on the working columns that can move, by conjugate gradients; r follows, c does not.
+
+        What coordinates leave behind is smooth: all their signs are right and they approach the minimum slowly. Needs c
+        on those columns.
+        """
+        cdef Py_ssize_t i, k, j, m = 0
+        cdef double t, gain, slope = 0, read = self.gradients.read
+        self.matched = False
+        self.active.clear()
+        if not self.active.widen(self.size):
+            return NO_MEMORY
+        for k in range(self.size):
+            j = self.ids[k]
+            if self.q.b[j] != 0 and self.pen.low(j) < self.q.b[j] < self.pen.high(j):
+                self.active.id[m], self.active.sign[m] = j, 1 if self.q.b[j] > 0 else -1
+                self.active.rhs[m] = self._c[j] - self.pen.pull(alpha, self.q.b[j], self.active.sign[m], j)
+                m += 1
+        self.active.m = m
+        if not self.gradients.solve(&self.q, self.cols, self.pen, alpha, self.active.id, m, self.active.rhs,
+                                    self.active.step, tol, GRADIENTS):
+            return NO_MEMORY
+        for i in range(m):
+            slope += self.active.rhs[i] * self.active.step[i]
+            self.old[i] = self.q.b[self.active.id[i]]
+        t = search(self.active, &self.q, self.pen, alpha, slope, &gain)
+        if t > 0:
+            self.active.take(&self.q, self.pen, alpha, &self._c[0], t, &self._inside[0])
+            for i in range(m):
+                j = self.active.id[i]
+                if self.q.b[j] != self.old[i]:
+                    move(&self.q, &self.cols.line[self.cols.slot[j]], j, self.q.b[j] - self.old[i])
+        self.active.clear()
+        self.reads += self.gradients.read - read
+        return INTERRUPTED if self.due(<Py_ssize_t> (self.gradients.read - read)) else OK
 
     cdef status_t polish(self, double alpha, double aim, long max_iter, bint *moved) noexcept nogil:
         """Descend on the working set until its own measure is at most `aim`."""
@@ -48,6 +94,9 @@ cdef class Solver(Screen):
             if worst <= still or self.measured(certificate(self.loss, self.pen, alpha, self.ids, self.size,
                                                            &self.q, &self._eta[0], &self._c[0])) <= aim:
                 return OK
+            status = MAX_ITER if self.used >= max_iter else self.leap(alpha, HASTE)
+            if status != OK:
+                return status
 
     cdef status_t enter(self, double alpha, Py_ssize_t k, Py_ssize_t *ids, Py_ssize_t *refused) noexcept nogil:
         """Columns ids[0..k) join the active set, a batch at a time so that Ctrl-C is heard; the refused come first."""

@@ -13,7 +13,7 @@ from regfast._cd cimport settle, sweep
 from regfast._design cimport Columns, Design
 from regfast._loss cimport Loss
 from regfast._penalty cimport Penalty
-from regfast._residual cimport correlate, energy, move
+from regfast._residual cimport correlate, move
 from regfast._state cimport INTERRUPTED, OK, measure_t, residual_t, status_t
 from regfast._vec cimport axpy, line_t
 

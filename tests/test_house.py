@@ -15,7 +15,7 @@ FLOORS = [
     {"_simd", "_state", "_version"},
     {"_vec"},
     {"_design", "_penalty", "_loss", "_factor"},
-    {"_residual", "_bounds", "_gram"},
+    {"_residual", "_bounds", "_gram", "_conjugate"},
     {"_cd", "_active", "_gap"},
     {"_work"},
     {"_screen"},
@@ -24,7 +24,7 @@ FLOORS = [
     {"_path", "_moments"},
     {"problem", "result", "store", "validation", "conventions", "errors", "blas", "unpenalised", "condense", "gram", "families"},
     {"path", "certificate", "reference"},
-    {"estimators", "cv", "plots", "tables", "cli", "demo"},
+    {"estimators", "glm", "logistic", "cv", "plots", "tables", "cli", "demo"},
 ]
 FLOOR = {name: k for k, names in enumerate(FLOORS) for name in names}
 SILENT = [file for file in KERNELS if FLOOR.get(file.stem, 0) < FLOOR["_work"]]

@@ -144,7 +144,7 @@ COMMON: dict[str, tuple[dict[str, Any], type[Exception] | tuple[type[Exception],
     "bounds NaN": ({"bounds": (np.nan, 1)}, ValueError, "bounds must not contain NaN"),
     "bounds long": ({"bounds": (np.zeros(5), 1)}, ValueError, r"bounds\[0\] must have 4 entries; got 5"),
     "bounds text": ({"bounds": ("low", "high")}, TypeError, "bounds.* must be numeric"),
-    "family": ({"family": "gauss"}, ValueError, "family must be 'gaussian' .*got 'gauss'"),
+    "family": ({"family": "gauss"}, ValueError, "family must be one of 'gaussian'.*got 'gauss'"),
 }  # fmt: skip
 
 FITS: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
