@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from .certificate import Certificate, certify
     from .cv import fit_cv
     from .estimators import ElasticNet, Lasso, enet_path, lasso_path
+    from .glm import GammaRegressor, PoissonRegressor, TweedieRegressor
+    from .logistic import LogisticRegression
     from .path import alpha_max, fit_path
     from .result import CVPath, Path
     from .store import load
@@ -21,11 +23,13 @@ if TYPE_CHECKING:
 _HOME = {
     "fit_path": "path", "alpha_max": "path", "fit_cv": "cv", "certify": "certificate", "Certificate": "certificate",
     "Path": "result", "CVPath": "result", "load": "store", "Lasso": "estimators", "ElasticNet": "estimators",
-    "lasso_path": "estimators", "enet_path": "estimators", "conventions": "", "families": "", "reference": "",
+    "lasso_path": "estimators", "enet_path": "estimators", "PoissonRegressor": "glm", "GammaRegressor": "glm",
+    "TweedieRegressor": "glm", "LogisticRegression": "logistic", "conventions": "", "families": "", "reference": "",
 }
 
-__all__ = ["CVPath", "Certificate", "ElasticNet", "Lasso", "Path", "__version__", "alpha_max", "certify", "conventions",
-           "enet_path", "families", "fit_cv", "fit_path", "lasso_path", "load", "reference"]
+__all__ = ["CVPath", "Certificate", "ElasticNet", "GammaRegressor", "Lasso", "LogisticRegression", "Path",
+           "PoissonRegressor", "TweedieRegressor", "__version__", "alpha_max", "certify", "conventions", "enet_path",
+           "families", "fit_cv", "fit_path", "lasso_path", "load", "reference"]
 
 
 def __getattr__(name: str) -> Any:

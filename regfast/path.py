@@ -192,13 +192,13 @@ def solve(problem: Problem, alphas: Float | None, *, n_alphas: int = 100, eps: f
     fit = small.fit(stop, by_kkt=wants_zero)
     null = start(problem, fit)
     asked = grid(problem, null, n_alphas, eps) if alphas is None else alphas
-    positive = asked[asked > 0]
+    positive = asked[asked > 0] if null.status != SEPARATED else asked[asked > 0][:1]
     tell = None if report is None else lambda k, gap: report(k + 1, len(asked))
     may_stop = early_stop and alphas is None and not binding(problem)
     with single_threaded():
         data, indices, indptr, b0, values, gaps, epochs, passes, codes = fit.run(
             positive, tol, max_iter, may_stop, null.total, tell)
-    status = WORDS[codes[:len(b0)]]
+    status = WORDS[codes[:len(b0)] if null.status != SEPARATED else [SEPARATED] * len(b0)]
     cut = len(codes) > len(b0)
     coefs = sp.csc_array((data, indices, indptr.astype(np.int32)), shape=(problem.data.design.p, len(b0)))
     b0, passes = small.intercepts(b0, coefs), small.passes(passes, problem)
@@ -213,7 +213,7 @@ def solve(problem: Problem, alphas: Float | None, *, n_alphas: int = 100, eps: f
     path_status = "complete"
     if cut:
         path_status = STATUS[codes[-1]]
-    elif SEPARATED in codes or null.status == SEPARATED:
+    elif null.status == SEPARATED or "separated" in status:
         path_status = "separated"
     elif null.value == 0:
         path_status = "constant"

@@ -6,7 +6,7 @@
 at u = s ∂ℓ/∂η. For a mean μ and m = (1 − s) y + s μ that is half the deviance of m from μ; it cannot cancel.
 McCullagh & Nelder (1989), Generalized Linear Models; Jørgensen (1987), JRSS-B 49, for Tweedie's.
 """
-from libc.math cimport INFINITY, exp, fabs, fmax, fmin, log, log1p
+from libc.math cimport INFINITY, exp, fabs, fmax, fmin, log
 from libc.string cimport memcpy, memset
 
 from regfast._simd cimport regfast_energy, regfast_exp, regfast_log1p
@@ -24,7 +24,7 @@ cdef class Loss:
     def __init__(self, const double[::1] y, const double[::1] w, const double[::1] offset=None):
         self.n, self._y, self._w, self._offset = y.shape[0], y, w, offset
         self.y, self.w = &y[0], &w[0]
-        self._scratch = np.empty(self.n)
+        self._scratch = np.empty(3 * self.n)
 
     def deviance(self, const double[::1] eta):
         """Σ w ℓ, less its saturated value, at given η (n,): half the mean deviance."""
@@ -105,9 +105,9 @@ cdef class Gaussian(Loss):
         return 0.5 * (1 - s) * (1 - s) * regfast_energy(q.r, q.rsum, q.w, q.over, q.n)
 
 
-cdef inline double kullback(double m, double y, double x, double s) noexcept nogil:
-    """m log(m / x) for m = (1 − s) y + s x, by its ratio to x: exact where s is near 1"""
-    return 0 if m <= 0 else m * log1p((1 - s) * (y - x) / x)
+cdef inline double drift(double y, double mu, double s) noexcept nogil:
+    """m / μ − 1 for m = (1 − s) y + s μ: exact where s is near 1; kept off −1, where m log m is 0"""
+    return fmax((1 - s) * (y - mu) / mu, -1 + 1e-16)
 
 
 cdef class Binomial(Loss):
@@ -153,29 +153,51 @@ cdef class Binomial(Loss):
         cdef Py_ssize_t i
         cdef double total = 0, small, large
         cdef double *up = &self._scratch[0]
+        cdef double *down = &self._scratch[self.n]
+        cdef double *mean = &self._scratch[2 * self.n]
         if s == 1:
             return 0
         for i in range(self.n):
-            up[i] = -fmin(fabs(eta[i]), 700)
-        regfast_exp(up, 0, up, self.n)
+            down[i] = -fmin(fabs(eta[i]), 700)
+        regfast_exp(down, 0, down, self.n)
         for i in range(self.n):
-            small = up[i]
-            large = 1 / (1 + small)
-            small *= large
-            if eta[i] > 0:  # small: of 1, large: of 0
-                small, large = large, small
-            total += self.w[i] * (kullback((1 - s) * self.y[i] + s * small, self.y[i], small, s)
-                                  + kullback((1 - s) * (1 - self.y[i]) + s * large, 1 - self.y[i], large, s))
+            large = 1 / (1 + down[i])
+            small = down[i] * large
+            mean[i], small = (large, small) if eta[i] > 0 else (small, large)
+            up[i] = drift(self.y[i], mean[i], s)
+            down[i] = drift(1 - self.y[i], small, s)
+        regfast_log1p(up, 2 * self.n)
+        for i in range(self.n):
+            small = (1 - s) * self.y[i] + s * mean[i]
+            total += self.w[i] * (small * up[i] + (1 - small) * down[i])
         return fmax(total, 0)
+
+
+cdef double log_mean(Py_ssize_t n, const double *eta, double sign, const double *w, double *scratch) noexcept nogil:
+    """log Σ w e^{sign·η}, whatever the size of η"""
+    cdef Py_ssize_t i
+    cdef double top = -INFINITY, total = 0
+    for i in range(n):
+        scratch[i] = sign * eta[i]
+        if w[i] > 0:
+            top = fmax(top, scratch[i])
+    regfast_exp(scratch, -top, scratch, n)
+    for i in range(n):
+        total += w[i] * scratch[i]
+    return top + log(total)
 
 
 cdef class Poisson(Loss):
     """ℓ = e^η − y η, y ≥ 0."""
-    cdef double saturated
+    cdef double saturated, level
 
     def __init__(self, const double[::1] y, const double[::1] w, const double[::1] offset=None):
         Loss.__init__(self, y, w, offset)
+        self.level = log(np.asarray(w) @ np.asarray(y))
         self.saturated = np.asarray(w) @ (np.asarray(y) - xlogy(y, y))
+
+    cdef double intercept(self, const double *eta, double b0, double *r, double *v) noexcept nogil:
+        return self.level - log_mean(self.n, eta, 1, self.w, v)
 
     cdef double slope(self, const double *eta, double b0, double *r, double *v, double *curvature) noexcept nogil:
         cdef Py_ssize_t i
@@ -204,15 +226,28 @@ cdef class Poisson(Loss):
         cdef double *mu = &self._scratch[0]
         if s == 1:
             return 0
+        cdef double *up = &self._scratch[self.n]
         regfast_exp(eta, 0, mu, self.n)
         for i in range(self.n):
-            total += self.w[i] * (kullback((1 - s) * self.y[i] + s * mu[i], self.y[i], mu[i], s)
-                                  - (1 - s) * (self.y[i] - mu[i]))
+            up[i] = drift(self.y[i], mu[i], s)
+        regfast_log1p(up, self.n)
+        for i in range(self.n):
+            total += self.w[i] * (((1 - s) * self.y[i] + s * mu[i]) * up[i] - (1 - s) * (self.y[i] - mu[i]))
         return fmax(total, 0)
 
 
 cdef class Gamma(Loss):
     """ℓ = y e^−η + η, y > 0: the gamma likelihood with a log link."""
+    cdef double saturated
+    cdef double[::1] wy
+
+    def __init__(self, const double[::1] y, const double[::1] w, const double[::1] offset=None):
+        Loss.__init__(self, y, w, offset)
+        self.saturated = np.asarray(w) @ (1 + np.log(y))
+        self.wy = np.asarray(w) * np.asarray(y)
+
+    cdef double intercept(self, const double *eta, double b0, double *r, double *v) noexcept nogil:
+        return log_mean(self.n, eta, -1, &self.wy[0], v)
 
     cdef double slope(self, const double *eta, double b0, double *r, double *v, double *curvature) noexcept nogil:
         cdef Py_ssize_t i
@@ -230,21 +265,31 @@ cdef class Gamma(Loss):
 
     cdef double value(self, const double *eta, const residual_t *q) noexcept nogil:
         cdef Py_ssize_t i
-        cdef double total = 0, ratio
+        cdef double total = 0
+        cdef double *ratio = &self._scratch[0]
         for i in range(self.n):
-            if self.w[i] > 0:
-                ratio = self.y[i] * exp(-eta[i])
-                total += self.w[i] * (ratio - 1 - (log(self.y[i]) - eta[i]))
-        return fmax(total, 0)
+            ratio[i] = -eta[i]
+        regfast_exp(ratio, 0, ratio, self.n)
+        for i in range(self.n):
+            total += self.w[i] * (self.y[i] * ratio[i] + eta[i])
+        return fmax(total - self.saturated, 0)
 
     cdef double young(self, double s, const double *eta, const residual_t *q) noexcept nogil:
         cdef Py_ssize_t i
-        cdef double total = 0, ratio
+        cdef double total = 0
+        cdef double *ratio = &self._scratch[0]
+        cdef double *up = &self._scratch[self.n]
         if s == 1:
             return 0
-        for i in range(self.n):  # of y/μ, whose best value is 1
-            ratio = self.y[i] * exp(fmin(-eta[i], 700))
-            total += self.w[i] * (kullback(1 - s + s * ratio, 1, ratio, s) - (1 - s) * (1 - ratio))
+        for i in range(self.n):  # y/μ, whose best value is 1, takes the place of μ
+            up[i] = -eta[i]
+        regfast_exp(up, 0, ratio, self.n)
+        for i in range(self.n):
+            ratio[i] = fmax(ratio[i] * self.y[i], 1e-300)
+            up[i] = drift(1, ratio[i], s)
+        regfast_log1p(up, self.n)
+        for i in range(self.n):
+            total += self.w[i] * ((1 - s + s * ratio[i]) * up[i] - (1 - s) * (1 - ratio[i]))
         return fmax(total, 0)
 
 

@@ -6,15 +6,16 @@ as long as the steps shrink fast without a new one. A step that does not lower t
 screening and certificate are those of the likelihood itself: no model is believed. Lee, Sun & Saunders (2014), SIAM J.
 Optim. 24; Yuan, Ho & Lin (2012), JMLR 13.
 """
-from libc.math cimport INFINITY, fmax, fmin, sqrt
+from libc.math cimport INFINITY, fabs, fmax, fmin, sqrt
 from libc.string cimport memcpy
 
 import numpy as np
 
 from regfast._gap cimport certificate
 from regfast._residual cimport energy
+from regfast._screen cimport Screen
 from regfast._solve cimport Solver
-from regfast._state cimport (ACTIVE, INTERRUPTED, MAX_ITER, NO_MEMORY, OK, ROUNDING, SEPARATED, UNFIT, WORKING,
+from regfast._state cimport (ACTIVE, INTERRUPTED, MAX_ITER, NO_MEMORY, OK, ROUNDING, SEPARATED, UNFIT, WORKING, level_t,
                              measure_t, residual_t, status_t)
 from regfast._vec cimport settle
 from regfast._work cimport Workspace
@@ -27,7 +28,8 @@ cdef enum:
     LONG = 1000000
     BLAS = 16         # how many multiply-adds of a factorisation cost one of a sweep
 
-cdef double FAINT = 1e-9   # of a row's weight: the least that saturation leaves of it in a model
+cdef double AWAY = 22      # from where the intercept alone puts it: no finite fit without penalty takes a row so far
+cdef double FAINT = 1e-12  # of a row's weight: the least that saturation leaves of it in a model
 cdef double FAST = 0.02    # a step that leaves more than this of the gap wants a new model
 cdef double NOISE = 1e-13  # of P_null: what the objective may seem to rise by when nothing but rounding is left
 cdef double FORCING = 0.1  # of the model's gradient: what conjugate gradients leave
@@ -111,8 +113,6 @@ cdef class Newton(Solver):
                                             &self._c[0]))
             if now <= aim and (self.quiet(alpha) or now > 0.5 * before):
                 return OK
-            if self._loose.shape[0] and self.scale > 0 and self.loss.value(&self._eta[0], &self.q) < FAINT * self.scale:
-                return SEPARATED
             idle = 0 if now < 0.9 * best else idle + 1
             best = fmin(best, now)
             if idle > IDLE:
@@ -131,6 +131,7 @@ cdef class Newton(Solver):
             if not self.land(alpha, &value, &shortened):
                 return ROUNDING
             self.recorrelate()
+            self.fresh = not shortened
             if self.due((self.size + self.active.m) * (self.X.entries // max(self.X.p, 1) + 1)):
                 return INTERRUPTED
 
@@ -138,6 +139,7 @@ cdef class Newton(Solver):
         """b moves to where the model, α and all in its units, has its minimum on the working set, or nearer to it."""
         cdef Py_ssize_t i, k, entered = 0, refused = -1
         cdef status_t status = OK
+        self.fresh = False
         for i in range(self.q.n):
             self._base[i] = self._eta[i] - self.b0
             self.q.r[i] /= self.total
@@ -206,7 +208,7 @@ cdef class Newton(Solver):
     cdef bint land(self, double alpha, double *value, bint *shortened) noexcept nogil:
         """The loss where the step has led; half as far, again and again, while the objective is not lower."""
         cdef Py_ssize_t i, k
-        cdef double new
+        cdef double new, before = self.b0
         shortened[0] = False
         self.refresh()
         for _ in range(HALVINGS):
@@ -222,16 +224,40 @@ cdef class Newton(Solver):
                     self._inside[self.ids[k]] = WORKING
             for i in range(self.q.n):
                 self._eta[i] = 0.5 * (self._eta[i] - self.b0 + self._base[i])
+            self.b0 = before
             self.respond()
         for k in range(self.size):
             self.q.b[self.ids[k]] = self.old[k]
+        self.b0 = before
         self.refresh()
         return False
+
+    cdef void renew(self) noexcept nogil:
+        if not self.fresh:
+            Workspace.renew(self)
+
+    cdef void recorrelate(self) noexcept nogil:
+        if not self.fresh:
+            Workspace.recorrelate(self)
+
+    cdef status_t take_stock(self, level_t level) noexcept nogil:
+        self.fresh = False
+        return Screen.take_stock(self, level)
+
+    cdef status_t forget(self) noexcept nogil:
+        self.fresh = False
+        return Solver.forget(self)
 
     cdef status_t bare(self) noexcept nogil:
         if self.loss.quadratic:
             return Solver.bare(self)
-        cdef status_t status = self.follow(1, 1e-13, 1000, LONG)
+        cdef Py_ssize_t i
+        cdef status_t status
+        memcpy(&self._ray[0], &self._eta[0], self.q.n * sizeof(double))
+        status = self.follow(1, 1e-13, 1000, LONG)
+        for i in range(self.q.n):
+            if fabs(self._eta[i] - self._ray[i]) > AWAY and status < INTERRUPTED:
+                return SEPARATED
         return OK if status == ROUNDING else status
 
     cdef void tangent(self, double alpha, double *v) noexcept nogil:
@@ -263,8 +289,8 @@ cdef class Newton(Solver):
             if ended == INTERRUPTED or ended == NO_MEMORY:
                 return ended
             status = self.proof(alpha, out)
-            if status != OK or ended == SEPARATED:
-                return ended if status == OK else status
+            if status != OK:
+                return status
             done = self.measured(out[0]) <= tol
             status = self.enlarge(alpha, &added)
             if status != OK:

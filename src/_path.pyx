@@ -11,7 +11,7 @@ from libc.stdlib cimport free, realloc
 import numpy as np
 
 from regfast._newton cimport Newton
-from regfast._state cimport (EVERY, INTERRUPTED, LIVE, NO_MEMORY, NULLS, OK, SEPARATED, UNHELD, measure_t, status_t)
+from regfast._state cimport (EVERY, INTERRUPTED, LIVE, NO_MEMORY, NULLS, OK, UNHELD, measure_t, status_t)
 
 
 cdef double STRIDE = 0.6  # of the strength last solved for: an α further down is approached in such steps
@@ -214,8 +214,6 @@ cdef class Fit(Newton):
                     self.error, status = raised, INTERRUPTED
                     counts[1, k + 1] = status
                     break
-            if status == SEPARATED:
-                break
             explained = 1 - scalars[1, k] / total if total > 0 else 0
             if early_stop and k >= 4 and status == OK and (explained > 0.999 or explained - earlier < 1e-5 * explained):
                 break

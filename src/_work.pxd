@@ -18,6 +18,7 @@ cdef class Workspace:
     cdef bint profile                    # an intercept is fitted
     cdef bint by_kkt                     # no finite dual point: the KKT residual is the measure
     cdef double b0
+    cdef double lost                     # what is left of Σ r where the intercept of a likelihood could not be found
     cdef double scale                    # the measure is relative to this
     cdef double curvature                # √(2 P_null): makes the KKT residual a number without units
     cdef const double[::1] _w, _mean, _h

@@ -2,7 +2,7 @@
 
 Work is counted in multiply-adds, and every SLICE of it somebody looks for Ctrl-C.
 """
-from libc.math cimport fmax
+from libc.math cimport fabs, fmax
 from libc.stdlib cimport free
 from libc.string cimport memset
 
@@ -156,6 +156,7 @@ cdef class Workspace:
         self.q.rsum = self.loss.slope(&self._eta[0], 0, self.q.r, &self._bent[0], &total)
         if not self.profile:
             self.q.rsum = 0
+        self.lost = 0 if self.loss.quadratic else fabs(self.q.rsum)
         self.recentre()
 
     cdef void renew(self) noexcept nogil:
@@ -170,7 +171,8 @@ cdef class Workspace:
         if self.q.rsum != 0:
             for i in range(self.q.n):
                 self.q.r[i] -= self.q.rsum * self.q.w[i]
-            self.b0 += self.q.rsum
+            if self.loss.quadratic:
+                self.b0 += self.q.rsum
             self.q.rsum = 0
 
     cdef Py_ssize_t support(self) noexcept nogil:
@@ -198,9 +200,10 @@ cdef class Workspace:
         return b0
 
     cdef double measured(self, measure_t m) noexcept nogil:
+        """The measure, relative; an intercept that could not be found is held against it."""
         if self.by_kkt:
-            return m.kkt / self.curvature
-        return m.gap / self.scale
+            return (m.kkt + self.lost) / self.curvature
+        return (m.gap + self.lost) / self.scale
 
     cdef double objective(self, double alpha) noexcept nogil:
         """Loss + α Σ pen_j(b_j)"""

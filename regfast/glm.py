@@ -1,0 +1,274 @@
+"""scikit-learn's regressors of other likelihoods: its names and objectives, this engine; and what `logistic` shares."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from numbers import Integral, Real
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from . import families
+from . import validation as check
+from .blas import single_threaded
+from .condense import condense
+from .errors import NO_MEMORY, STATUS, warn_not_converged
+from .estimators import FLOATS
+from .path import prepare
+from .problem import Problem, linear_predictor, start
+from .unpenalised import unpenalised
+from .validation import Float
+
+ACCURACY = 1e-8
+"""The gap that is aimed at where `tol` asks for less: the steps from 1e-4 to here are few and cost next to nothing."""
+
+
+class Solution(NamedTuple):
+    coef: Float  # (p,)
+    intercept: float
+    n_iter: int
+    measure: float  # relative duality gap; KKT residual for α = 0
+    status: str
+
+
+def real(x: Any) -> bool:
+    return isinstance(x, Real) and not isinstance(x, (bool, np.bool_)) and float(x) == float(x)
+
+
+def whole(x: Any, lo: int) -> bool:
+    return isinstance(x, Integral) and not isinstance(x, bool) and int(x) >= lo
+
+
+class Linear(BaseEstimator):
+    """What every estimator here does: check parameters in scikit-learn's words, solve, apply coefficients."""
+
+    def must(self, parameter: str, wanted: str, ok: bool) -> None:
+        if not ok:
+            name, value = type(self).__name__, getattr(self, parameter)
+            raise ValueError(f"The {parameter!r} parameter of {name} must be {wanted}. Got {value!r} instead.")
+
+    def check_common(self, least_iter: int) -> None:
+        self.must("tol", "a float in the range [0.0, inf)", real(self.tol) and 0 <= self.tol < np.inf)
+        self.must("max_iter", f"an int in the range [{least_iter}, inf)", whole(self.max_iter, least_iter))
+        for flag in ("fit_intercept", "warm_start"):
+            self.must(flag, "an instance of 'bool'", isinstance(getattr(self, flag), (bool, np.bool_)))
+        self.must("verbose", "an int in the range [0, inf) or a bool",
+                   isinstance(self.verbose, (bool, np.bool_)) or whole(self.verbose, 0))
+
+    def solve(self, X: Any, y: Float, family: families.Family, alpha: float, l1_ratio: float,
+               sample_weight: Any) -> Solution:
+        """The model at one α, from the last coefficients if they may be used."""
+        problem = prepare(X, y, family=family, l1_ratio=l1_ratio, sample_weight=sample_weight,
+                          fit_intercept=self.fit_intercept, standardize=False, solves=int(alpha > 0))
+        warm = np.ravel(self.coef_).astype(np.float64) if self.warm_start and hasattr(self, "coef_") else None
+        return at(problem, alpha, min(float(self.tol), ACCURACY), int(self.max_iter),
+                   warm if warm is not None and len(warm) == X.shape[1] else None)
+
+    def linear(self, X: Any) -> Any:
+        """Linear predictor (n,), of the coefficients' float type."""
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse=["csr", "csc", "coo"], dtype=FLOATS, reset=False)
+        return linear_predictor(X, np.ravel(self.coef_), self.intercept_)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def at(problem: Problem, alpha: float, tol: float, max_iter: int, warm: Float | None) -> Solution:
+    """The solution at one α."""
+    small = condense(problem) if alpha > 0 else problem
+    fit = small.fit()
+    null = start(problem, fit)
+    if alpha == 0:
+        last = unpenalised(problem, fit)
+        return Solution(last.coef, last.intercept, last.n_iter, last.kkt, last.status)
+    if warm is not None:
+        fit.warm(np.where(np.isinf(problem.l1), 0.0, warm))
+    with single_threaded():
+        _, _, _, b0, _, gaps, epochs, _, codes = fit.run(np.array([alpha]), tol, max_iter, False, null.total, None)
+    if len(codes) > len(b0):
+        raise MemoryError if codes[-1] == NO_MEMORY else fit.error or KeyboardInterrupt
+    coef = fit.coef()
+    return Solution(coef, float(small.intercepts(b0[0], coef)), max(1, int(epochs[0])), float(gaps[0]),
+                    STATUS[codes[0]])
+
+
+def kind(alpha: float) -> str:
+    return "duality gap" if alpha > 0 else "kkt residual"
+
+
+class _Regressor(RegressorMixin, Linear):
+    """A penalised regression whose family is a method."""
+
+    def __init__(self, *, alpha: float = 1.0, fit_intercept: bool = True, solver: str = "lbfgs", max_iter: int = 100,
+                 tol: float = 1e-4, warm_start: bool = False, verbose: int = 0, l1_ratio: float = 0.0) -> None:
+        self.alpha = alpha
+        self.fit_intercept = fit_intercept
+        self.solver = solver
+        self.max_iter = max_iter
+        self.tol = tol
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.l1_ratio = l1_ratio
+
+    def _family(self) -> families.Family:
+        raise NotImplementedError
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit to X (n, p), dense or sparse, and y (n,).
+
+        Parameters
+        ----------
+        X : (n, p)
+        y : (n,), in the range of the distribution
+        sample_weight : float or (n,), optional
+            As if rows were repeated.
+
+        Raises
+        ------
+        ValueError
+            Input or a parameter is not what it must be.
+        """
+        self.must("alpha", "a float in the range [0.0, inf)", real(self.alpha) and 0 <= self.alpha < np.inf)
+        self.must("l1_ratio", "a float in the range [0.0, 1.0]", real(self.l1_ratio) and 0 <= self.l1_ratio <= 1)
+        self.must("solver", "a str among {'lbfgs', 'newton-cholesky'}", self.solver in ("lbfgs", "newton-cholesky"))
+        self.check_common(least_iter=1)
+        family, alpha = self._family(), float(self.alpha)
+        X, y = validate_data(self, X, y, accept_sparse=["csc", "csr"], dtype=FLOATS, y_numeric=True)
+        found = self.solve(X, np.asarray(y, dtype=np.float64), family, alpha, float(self.l1_ratio),
+                            None if isinstance(sample_weight, Real) else sample_weight)
+        self.coef_ = found.coef.astype(X.dtype, copy=False)
+        self.intercept_ = X.dtype.type(found.intercept) if self.fit_intercept else 0.0
+        self.n_iter_ = found.n_iter
+        self._fitted = family  # what `predict` and `score` mean, whatever becomes of the parameters
+        warn_not_converged(np.array([alpha]), np.array([found.measure]), [found.status], kind(alpha),
+                           min(self.tol, ACCURACY))
+        return self
+
+    def predict(self, X: Any) -> Any:
+        """The mean at every row, (n,)."""
+        eta = self.linear(X)
+        return self._fitted.inverse(eta)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """D² = 1 − deviance / deviance of the (weighted) mean of y: 1 at best, 0 where y is constant.
+
+        Parameters
+        ----------
+        X : (n, p)
+        y : (n,), in the range of the distribution
+        sample_weight : float or (n,), optional
+        """
+        eta = np.asarray(self.linear(X), dtype=np.float64)
+        values = self._fitted.response(y, len(eta)).y
+        w = check.weights(None if isinstance(sample_weight, Real) else sample_weight, len(eta))
+        if np.ptp(values[w > 0]) == 0:
+            return 0.0
+        mean = float(w @ values)
+        null = np.full(len(eta), np.log(mean) if self._fitted.link == "log" else mean)
+        return 1 - self._fitted.deviance(values, eta, w) / self._fitted.deviance(values, null, w)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        with suppress(TypeError, ValueError):  # a parameter that `fit` will refuse
+            tags.target_tags.positive_only = self._family().link == "log"
+        return tags
+
+
+class PoissonRegressor(_Regressor):
+    """Regression of counts with a log link, as in scikit-learn, and with an L1 penalty besides.
+
+    Minimises  Σ w (μ − y log μ) / Σ w + α·l1_ratio·‖b‖₁ + ½ α (1 − l1_ratio) ‖b‖²,  μ = exp(Xb + b0), w the sample
+    weights. Nothing is standardised: see `regfast.fit_path` for that.
+
+    Parameters
+    ----------
+    alpha : float ≥ 0
+        0 is maximum likelihood.
+    fit_intercept : bool
+        Never penalised.
+    solver : {"lbfgs", "newton-cholesky"}
+        Accepted for compatibility: there is one engine, and its solution is certified.
+    max_iter : int
+        Newton steps and epochs of coordinate descent.
+    tol : float
+        Upper bound on the duality gap relative to the null model's deviance; 1e-8 is reached for where more is allowed.
+    warm_start : bool
+        Begin from the coefficients of the last fit.
+    verbose : int
+        Accepted for compatibility.
+    l1_ratio : float in [0, 1]
+        0, scikit-learn's model: the L2 penalty alone; 1: the L1 penalty alone.
+
+    Attributes
+    ----------
+    coef_ : (p,), of X's float type
+    intercept_ : float
+    n_iter_ : int
+    n_features_in_ : int
+    feature_names_in_ : (p,)
+
+    Warns
+    -----
+    ConvergenceWarning
+        `max_iter` did not suffice, or there is no finite solution (α = 0).
+
+    References
+    ----------
+    McCullagh & Nelder (1989), Generalized Linear Models; Friedman, Hastie & Tibshirani (2010), J. Stat. Softw. 33(1).
+    """
+
+    def _family(self) -> families.Family:
+        return families.Poisson()
+
+
+class GammaRegressor(_Regressor):
+    """Regression of positive amounts of constant coefficient of variation with a log link, as in scikit-learn.
+
+    Minimises  Σ w (y/μ + log μ) / Σ w + α·l1_ratio·‖b‖₁ + ½ α (1 − l1_ratio) ‖b‖²,  μ = exp(Xb + b0). Parameters,
+    attributes and warnings are those of `PoissonRegressor`.
+
+    References
+    ----------
+    McCullagh & Nelder (1989), Generalized Linear Models, chapter 8.
+    """
+
+    def _family(self) -> families.Family:
+        return families.Gamma()
+
+
+class TweedieRegressor(_Regressor):
+    """Regression with a variance of μ^power, as in scikit-learn.
+
+    Minimises  Σ w d(y, μ) / (2 Σ w) + α·l1_ratio·‖b‖₁ + ½ α (1 − l1_ratio) ‖b‖²  with Tweedie's unit deviance d. Other
+    parameters, attributes and warnings are those of `PoissonRegressor`.
+
+    Parameters
+    ----------
+    power : float, 0 or in [1, 2]
+        0: squared error; 1: Poisson; 2: gamma; between them amounts that may be zero. (For others the loss is not
+        convex, or no distribution has it.)
+    link : {"auto", "identity", "log"}
+        "auto" is the identity for power 0 and the logarithm for others; no other pair is supported.
+
+    References
+    ----------
+    Jørgensen (1987), JRSS-B 49(2).
+    """
+
+    def __init__(self, *, power: float = 0.0, alpha: float = 1.0, fit_intercept: bool = True, link: str = "auto",
+                 solver: str = "lbfgs", max_iter: int = 100, tol: float = 1e-4, warm_start: bool = False,
+                 verbose: int = 0, l1_ratio: float = 0.0) -> None:
+        super().__init__(alpha=alpha, fit_intercept=fit_intercept, solver=solver, max_iter=max_iter, tol=tol,
+                         warm_start=warm_start, verbose=verbose, l1_ratio=l1_ratio)
+        self.power = power
+        self.link = link
+
+    def _family(self) -> families.Family:
+        self.must("power", "a float in the range (-inf, inf)", real(self.power) and abs(self.power) < np.inf)
+        self.must("link", "a str among {'auto', 'identity', 'log'}", self.link in ("auto", "identity", "log"))
+        return families.Tweedie(self.power, self.link)
