@@ -238,7 +238,7 @@ def get(family: Any) -> Family:
     if isinstance(family, str):
         if family in NAMED:
             return NAMED[family]
-        power = re.fullmatch(r"tweedie\((.+)\)", family)
+        power = re.fullmatch(r"tweedie\(([\d.e+-]+)\)", family)
         if power:
             return Tweedie(float(power[1]))
     raise ValueError(f"family must be one of {', '.join(map(repr, NAMED))} or an object of regfast.families; "

@@ -213,7 +213,7 @@ def solve(problem: Problem, alphas: Float | None, *, n_alphas: int = 100, eps: f
     path_status = "complete"
     if cut:
         path_status = STATUS[codes[-1]]
-    elif null.status == SEPARATED or "separated" in status:
+    elif "separated" in status:
         path_status = "separated"
     elif null.value == 0:
         path_status = "constant"

@@ -69,7 +69,7 @@ cdef class Loss:
         """Σ w ℓ, less its saturated value"""
 
     cdef double young(self, double s, const double *eta, const residual_t *q) noexcept nogil:
-        """Σ w [ℓ(η) + ℓ*(u) − u η] at u = s ∂ℓ/∂η"""
+        """Σ w [ℓ(η) + ℓ*(u) − u η] at u = s ∂ℓ/∂η, s < 1"""
 
 
 cdef class Gaussian(Loss):
@@ -93,7 +93,8 @@ cdef class Gaussian(Loss):
         cdef Py_ssize_t i
         cdef double total = 0
         curvature[0] = 1
-        for i in range(self.n):  # (v is w: nobody asks for it)
+        for i in range(self.n):
+            v[i] = self.w[i]
             r[i] = self.w[i] * (self.y[i] - eta[i] - b0)
             total += r[i]
         return total
@@ -155,8 +156,6 @@ cdef class Binomial(Loss):
         cdef double *up = &self._scratch[0]
         cdef double *down = &self._scratch[self.n]
         cdef double *mean = &self._scratch[2 * self.n]
-        if s == 1:
-            return 0
         for i in range(self.n):
             down[i] = -fmin(fabs(eta[i]), 700)
         regfast_exp(down, 0, down, self.n)
@@ -224,8 +223,6 @@ cdef class Poisson(Loss):
         cdef Py_ssize_t i
         cdef double total = 0
         cdef double *mu = &self._scratch[0]
-        if s == 1:
-            return 0
         cdef double *up = &self._scratch[self.n]
         regfast_exp(eta, 0, mu, self.n)
         for i in range(self.n):
@@ -279,8 +276,6 @@ cdef class Gamma(Loss):
         cdef double total = 0
         cdef double *ratio = &self._scratch[0]
         cdef double *up = &self._scratch[self.n]
-        if s == 1:
-            return 0
         for i in range(self.n):  # y/μ, whose best value is 1, takes the place of μ
             up[i] = -eta[i]
         regfast_exp(up, 0, ratio, self.n)
@@ -331,8 +326,6 @@ cdef class Tweedie(Loss):
         """The η whose slope is s times that at η has no closed form: Newton's method, row by row."""
         cdef Py_ssize_t i
         cdef double total = 0, slope, at, rise, fall, step
-        if s == 1:
-            return 0
         for i in range(self.n):
             if self.w[i] == 0:
                 continue

@@ -20,6 +20,7 @@ cdef class Newton(Solver):
     cdef bint quiet(self, double alpha) noexcept nogil
     cdef bint stale(self, double now, double before) noexcept nogil
     cdef status_t step_on_model(self, double a) noexcept nogil
+    cdef status_t trade(self, double a, Py_ssize_t j) noexcept nogil
     cdef status_t creep(self, double a) noexcept nogil
     cdef bint pays(self) noexcept nogil
     cdef bint land(self, double alpha, double *value, bint *shortened) noexcept nogil

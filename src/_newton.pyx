@@ -12,7 +12,7 @@ from libc.string cimport memcpy
 import numpy as np
 
 from regfast._gap cimport certificate
-from regfast._residual cimport energy
+from regfast._residual cimport energy, move
 from regfast._screen cimport Screen
 from regfast._solve cimport Solver
 from regfast._state cimport (ACTIVE, INTERRUPTED, MAX_ITER, NO_MEMORY, OK, ROUNDING, SEPARATED, UNFIT, WORKING, level_t,
@@ -155,11 +155,12 @@ cdef class Newton(Solver):
             status = self.match(a) if self.pays() else UNFIT
         if status == OK:
             status = self.admit_violators(a, &entered, &refused)
-        if status == OK and entered == 0 and refused >= 0:
-            status = self.exchange(a, refused)
-            self.recorrelate()
+        for k in range(self.size):
+            self._ahead[self.ids[k]] = self.q.b[self.ids[k]]
         if status == OK and not self.active.descend(&self.q, self.pen, a, &self._c[0], &self._inside[0]):
             status = UNFIT
+        if status == OK and entered == 0 and refused >= 0:
+            status = self.trade(a, refused)
         if status == UNFIT:  # dependent columns, or too many: by coordinates, from where the step began
             status = OK
             self.matched = False
@@ -174,6 +175,23 @@ cdef class Newton(Solver):
             if status == OK:
                 status = self.creep(a)
         self.face(&self.truth)
+        return status
+
+    cdef status_t trade(self, double a, Py_ssize_t j) noexcept nogil:
+        """Column j depends on the active ones: if it still wants in when they are at their best, one of them leaves."""
+        cdef Py_ssize_t k, i
+        cdef status_t status
+        for k in range(self.size):
+            i = self.ids[k]
+            if self.q.b[i] != self._ahead[i]:
+                move(&self.q, &self.cols.line[self.cols.slot[i]], i, self.q.b[i] - self._ahead[i])
+        self.recorrelate()
+        if self._inside[j] == ACTIVE or not self.excess(a, j, 4e-15 * sqrt(energy(&self.q)), 10) > 0:
+            return OK
+        status = self.exchange(a, j)
+        if status == UNFIT:
+            self.matched = False
+            return OK
         return status
 
     cdef status_t creep(self, double a) noexcept nogil:

@@ -188,7 +188,7 @@ cdef extern from *:
         }
     }
     /* log(1 + x) in place, x > -1: 1 + x = 2^k m with m in [sqrt(1/2), sqrt(2)), log m = 2 artanh z with
-       z = (m - 1) / (m + 1), whose series in z^2 <= 0.0295 ends at 1e-17; what 1 + x has lost by rounding is added, divided by it. */
+       z = (m - 1) / (m + 1), whose series in z^2 <= 0.0295 ends at 1e-17; what 1 + x has lost by rounding is added. */
     REGFAST_SIMD static void regfast_log1p(double *x, Py_ssize_t n) {
         for (Py_ssize_t i = 0; i < n; i++) {
             double u = 1 + x[i], lost = (x[i] - (u - 1)) / u, k, m, z, y, p;

@@ -269,7 +269,7 @@ def test_scikit_learn(family: str, fit_intercept: bool, weighted: bool) -> None:
 def test_bounds_and_factors(family: str, storage: str) -> None:
     (X, y), inf, odd = data(family), np.inf, np.arange(8) % 2
     X, bounds = STORAGES[storage](X), (np.where(np.arange(8) % 3, -inf, -0.05), np.where(odd, 0.1, inf))
-    some, free = [1, 0.3, inf, 1, 3, 1, inf, 1], [0, 1, 1, inf, 0, 1, 2, 1]
+    some, free = [1, 0.3, inf, 1, 3, 1, inf, 1], [0, 1, 1, inf, 1, 0, 2, 1]
     cases: list[Options] = [
         {"bounds": (0, inf)}, {"bounds": bounds}, {"penalty_factors": some}, {"penalty_factors": free},
         {"bounds": bounds, "penalty_factors": some, "l1_ratio": 0.5, "sample_weight": W[:30]},

@@ -22,7 +22,8 @@ FLOORS = [
     {"_solve"},
     {"_newton"},
     {"_path", "_moments"},
-    {"problem", "result", "store", "validation", "conventions", "errors", "blas", "unpenalised", "condense", "gram", "families"},
+    {"problem", "result", "store", "validation", "conventions", "errors", "blas", "unpenalised", "condense", "gram",
+     "families"},
     {"path", "certificate", "reference"},
     {"estimators", "glm", "logistic", "cv", "plots", "tables", "cli", "demo"},
 ]

@@ -133,11 +133,7 @@ def test_deprecated_parameters(given: dict[str, Any], today: dict[str, Any], fur
     assert_array_equal(old.coef_, LogisticRegression(**today).fit(X, LABELS).coef_)
 
 
-UNSEEN = pytest.mark.xfail(reason="α = 0: the engine's KKT residual passes before its test for separation does")
-
-
-@pytest.mark.parametrize(("n", "p"), [(20, 30), (60, 80), (2, 1), pytest.param(500, 5, marks=UNSEEN),
-                                      pytest.param(50, 3, marks=UNSEEN)])  # fmt: skip
+@pytest.mark.parametrize(("n", "p"), [(20, 30), (60, 80), (2, 1), (500, 5), (50, 3)])
 def test_separation_is_named_and_the_best_iterate_kept(n: int, p: int) -> None:
     A = np.random.default_rng(n).standard_normal((n, p))
     y = (A[:, 0] > np.median(A[:, 0])).astype(int)
