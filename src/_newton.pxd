@@ -11,14 +11,14 @@ cdef class Newton(Solver):
     cdef double[::1] _v, _over_v       # (n,) the model's weights, sum 1, and 1 over them
     cdef double[::1] _mean_v, _h_v     # (p,) means (what is left of them, where X is dense) and curvatures
     cdef int32_t[::1] made             # (p,) the model that these belong to
-    cdef int32_t models
+    cdef readonly int32_t models
     cdef double[::1] _base             # (n,) linear predictor, less intercept, where a step began
     cdef void face(self, const residual_t *q) noexcept nogil
     cdef void linearise(self) noexcept nogil
     cdef void weigh(self) noexcept nogil
     cdef status_t follow(self, double alpha, double aim, long max_iter, int steps) noexcept nogil
     cdef bint quiet(self, double alpha) noexcept nogil
-    cdef bint stale(self, double now, double before) noexcept nogil
+    cdef bint stale(self, double now, double before, double aim) noexcept nogil
     cdef status_t step_on_model(self, double a) noexcept nogil
     cdef status_t trade(self, double a, Py_ssize_t j) noexcept nogil
     cdef status_t creep(self, double a) noexcept nogil

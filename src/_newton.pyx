@@ -6,7 +6,7 @@ as long as the steps shrink fast without a new one. A step that does not lower t
 screening and certificate are those of the likelihood itself: no model is believed. Lee, Sun & Saunders (2014), SIAM J.
 Optim. 24; Yuan, Ho & Lin (2012), JMLR 13.
 """
-from libc.math cimport INFINITY, fabs, fmax, fmin, sqrt
+from libc.math cimport INFINITY, fabs, fmax, fmin, log, sqrt
 from libc.string cimport memcpy
 
 import numpy as np
@@ -26,14 +26,14 @@ cdef enum:
     SWEEPS = 6        # epochs by which coordinates descend on a model that the exact solve does not fit
     WORTH = 40        # sweeps that a factor may cost
     LONG = 1000000
+    STEP = 64         # active columns whose products with each other cost as much as a step
     BLAS = 16         # how many multiply-adds of a factorisation cost one of a sweep
 
 cdef double AWAY = 22      # from where the intercept alone puts it: no finite fit without penalty takes a row so far
 cdef double FAINT = 1e-12  # of a row's weight: the least that saturation leaves of it in a model
-cdef double FAST = 0.02    # a step that leaves more than this of the gap wants a new model
 cdef double NOISE = 1e-13  # of P_null: what the objective may seem to rise by when nothing but rounding is left
 cdef double FORCING = 0.1  # of the model's gradient: what conjugate gradients leave
-cdef double WITHIN = 0.1   # of tol: what the working set is solved to before the other columns are looked at
+cdef double WITHIN = 0.5   # of tol: what the working set is solved to before the other columns are looked at
 
 
 cdef class Newton(Solver):
@@ -95,9 +95,11 @@ cdef class Newton(Solver):
                 return False
         return True
 
-    cdef bint stale(self, double now, double before) noexcept nogil:
-        """Whether a new model is worth its price: it has grown slow, or is cheap."""
-        return now > FAST * before or self.active.m < 16
+    cdef bint stale(self, double now, double before, double aim) noexcept nogil:
+        """Whether a new model costs less than the steps that it would save, at the rate of the last one."""
+        if now >= before or not self.matched:
+            return True
+        return (log(now / aim) / log(before / now) - 1) * STEP > self.active.m
 
     cdef status_t follow(self, double alpha, double aim, long max_iter, int steps) noexcept nogil:
         """Newton's steps on the working set until its own measure is at most `aim`; UNFIT: not yet, after `steps`.
@@ -121,7 +123,7 @@ cdef class Newton(Solver):
                 return MAX_ITER
             if steps == 0:
                 return UNFIT
-            if self.total == 0 or shortened or before < INFINITY and self.stale(now, before):
+            if self.total == 0 or shortened or before < INFINITY and self.stale(now, before, aim):
                 self.linearise()
             before, steps = now, steps - 1
             status = self.step_on_model(alpha / self.total)
