@@ -86,6 +86,8 @@ def certify(X: Any, y: Any, coef: Any, intercept: float = 0.0, *, alpha: float, 
     if alpha == np.inf:
         raise ValueError("alpha must be finite; got inf")
     problem = prepare(X, y, l1_ratio=l1_ratio, **same)
+    if problem.y.ndim > 1:
+        raise ValueError(f"family={problem.family.name!r} is not in certify yet: the `gaps` of its paths are proved")
     data = problem.data
     b = check.vector("coef", coef, data.design.p)
     b0 = check.number("intercept", intercept, -np.inf, np.inf)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import validation as check
-from .errors import attach, warn_not_converged
+from .errors import ADVICE, attach, warn_not_converged
 from .families import Family
 from .path import MAX_ITER, Progress, count_solves, prepare, reporter, solve
 from .problem import Problem, build, linear_predictor
@@ -74,8 +75,7 @@ tol, max_iter, early_stop
         Rows of one group stay in one fold.
     scoring : None, str or callable
         None: the family's weighted mean deviance (squared error for "gaussian"), lower is better. Else a scikit-learn
-        scorer (its name, or a callable scorer(estimator, X, y)), greater is better; `alpha_min` is then the α of the
-        best score. Labels are scored as a classifier's: predict gives labels, predict_proba probabilities.
+        scorer (its name, or a callable scorer(estimator, X, y), a classifier's for labels), greater is better.
     l1_ratio : float or sequence of float
         Several are compared on the same folds; the best is kept.
     random_state : int
@@ -117,12 +117,12 @@ tol, max_iter, early_stop
                         bounds=bounds, solves=count_solves(named, n_alphas)) for r in ratios[:1]]
     count = count_solves(named, n_alphas)
     problems += [rebuild(problems[0], problems[0].w, settings, count, ratio=r) for r in ratios[1:]]
-    n = problems[0].data.design.n
-    first = problems[0]
+    first, n = problems[0], problems[0].data.design.n
     folds = split(cv, n, first.y, groups, random_state, first.w, first.classes is not None)
+    check_folds(folds, first)
     shift = np.zeros(n) if offset is None else check.vector("offset", offset, n)
     observed = first.y + shift if first.family.quadratic else first.y
-    score = scorer(scoring, first)
+    score = scorer(scoring, first, observed)
     best: tuple[float, int, Path, Float, Float, Float, Float] | None = None
     tried = []
     weight = np.array([problems[0].w[test].sum() for _, test in folds])
@@ -131,19 +131,17 @@ tol, max_iter, early_stop
             path = solve(problem, named, n_alphas=n_alphas, eps=eps, tol=tol, max_iter=max_iter,
                          early_stop=bool(early_stop), standardize=settings.standardize,
                          has_offset=settings.has_offset, keep=settings.keep)
-            tell = None if report is None else (
-                lambda i, k=k: report(k * len(folds) + i, len(problems) * len(folds)))
+            tell = None if report is None else (lambda i, k=k: report(k * len(folds) + i, len(problems) * len(folds)))
             try:
                 paths = run_folds(problem, folds, path.alphas, settings, workers, tell)
             except KeyboardInterrupt as interrupt:
-                attach(interrupt, path)
+                attach(interrupt, path, instead=True)  # not a fold's: what the user asked for
                 raise
             etas = [linear_predictor(problem.data.X[test], f.coefs, f.intercepts) for f, (_, test) in
                     zip(paths, folds, strict=True)]
             scores = np.array([[score(observed[test], eta[:, a] + shift[test], problem.w[test])
                                 for a in range(len(path))] for eta, (_, test) in zip(etas, folds, strict=True)])
-            mean = np.average(scores, axis=0, weights=weight)
-            se = np.sqrt(np.average((scores - mean) ** 2, axis=0, weights=weight) / (len(folds) - 1))
+            mean, se = summary(scores, weight, scoring)
             loss = mean if scoring is None else -mean
             at = int(np.argmin(loss))
             tried.append(float(mean[at]))
@@ -156,6 +154,23 @@ tol, max_iter, early_stop
     return conclude(*best[1:], scoring, np.array(ratios), np.array(tried), tol, named is None)
 
 
+def summary(scores: Float, weight: Float, scoring: Any) -> tuple[Float, Float]:
+    """Mean over the folds and its standard error; ∞ where a fold is predicted infinitely badly."""
+    k = np.flatnonzero(np.isnan(scores).any(axis=1))
+    if k.size:
+        raise ValueError(f"scoring={scoring!r} is not defined on the rows held out in fold {k[0]}: got NaN; want "
+                         "another scoring, or folds that are larger or hold both classes")
+    with np.errstate(over="ignore"):  # what a log link predicts far away has no bounds
+        mean = np.average(scores, axis=0, weights=weight)
+        whole = np.isfinite(mean)
+        if not whole.any():
+            raise ValueError("cv: no alpha predicts the rows held out with a finite score")
+        se = np.full_like(mean, np.inf)
+        spread = np.average((scores[:, whole] - mean[whole]) ** 2, axis=0, weights=weight)
+        se[whole] = np.sqrt(spread / (len(scores) - 1))
+    return mean, se
+
+
 def conclude(at: int, path: Path, scores: Float, mean: Float, se: Float, oof: Float, scoring: Any, ratios: Float,
              tried: Float, tol: float, automatic: bool) -> CVPath:
     """Apply the rules and say what the user should hear."""
@@ -163,8 +178,6 @@ def conclude(at: int, path: Path, scores: Float, mean: Float, se: Float, oof: Fl
     within = np.flatnonzero(loss[:at + 1] <= loss[at] + se[at])
     warn_not_converged(path.alphas, path.gaps, list(path.status), path.gap_kind, tol)
     if at == len(path) - 1 and at > 0 and path.path_status == "complete":
-        import warnings
-
         warnings.warn(f"the best alpha, {path.alphas[at]:.6g}, is the smallest of the grid: the error may fall "
                       f"further; {'lower eps' if automatic else 'name smaller alphas'}", UserWarning, stacklevel=3)
     return CVPath(path=path, alpha_min=float(path.alphas[at]), alpha_1se=float(path.alphas[within[0]]),
@@ -191,8 +204,11 @@ def run_folds(problem: Problem, folds: list[Fold], alphas: Float, settings: Sett
         w = np.zeros_like(problem.w)
         w[train] = problem.w[train]
         fold = rebuild(problem, w / w.sum(), settings, count_solves(alphas), stop=stop)
-        return solve(fold, alphas, tol=settings.tol, max_iter=settings.max_iter, standardize=settings.standardize,
+        path = solve(fold, alphas, tol=settings.tol, max_iter=settings.max_iter, standardize=settings.standardize,
                      has_offset=settings.has_offset, keep=(False, False), stop=stop)
+        if len(path) < len(alphas):
+            raise ValueError(f"cv: in the training rows of a fold, {ADVICE['separated']}")
+        return path
 
     if workers == 1:
         out = []
@@ -222,6 +238,8 @@ def run_folds(problem: Problem, folds: list[Fold], alphas: Float, settings: Sett
 
 def split(cv: Any, n: int, y: Float, groups: Any, random_state: int, w: Float, labels: bool) -> list[Fold]:
     """(train, test) index pairs; `labels`: y holds two classes, which every fold of an int `cv` is to have."""
+    if y.ndim > 1:
+        raise ValueError("family='multinomial' is not in fit_cv yet: fit_path takes it, fold by fold")
     from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
     if groups is not None:
@@ -257,6 +275,16 @@ def split(cv: Any, n: int, y: Float, groups: Any, random_state: int, w: Float, l
     return folds
 
 
+def check_folds(folds: list[Fold], problem: Problem) -> None:
+    """A response that no model can be fitted to may also be that of a training fold alone."""
+    for k, (train, _) in enumerate(folds):
+        w = problem.w * np.isin(np.arange(len(problem.w)), train)
+        try:
+            problem.family.check(problem.y, w / w.sum())
+        except ValueError as error:
+            raise ValueError(f"cv: in the training rows of fold {k}, {error}") from None
+
+
 def index(name: str, x: Any, n: int) -> NDArray[np.intp]:
     """Row numbers of one side of a fold; a mask counts as the rows where it is true."""
     rows = np.asarray(x)
@@ -267,8 +295,8 @@ def index(name: str, x: Any, n: int) -> NDArray[np.intp]:
     return np.asarray(rows % n, dtype=np.intp)
 
 
-def scorer(scoring: Any, problem: Problem) -> Scorer:
-    """A function (y, linear predictor, weight) → score."""
+def scorer(scoring: Any, problem: Problem, observed: Float) -> Scorer:
+    """A function (y, linear predictor, weight) → score; one that cannot score `observed` says so before the work."""
     family, classes = problem.family, problem.classes
     if scoring is None:
         return family.deviance
@@ -311,4 +339,12 @@ def scorer(scoring: Any, problem: Problem) -> Scorer:
         extra = {} if np.ptp(w) == 0 else {"sample_weight": w}
         return float(chosen(kind(eta), np.empty((len(y), 1)), y if classes is None else label(y), **extra))
 
+    level = float(problem.w @ observed)
+    eta = np.full(len(observed), level if family.quadratic else np.log(level))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a constant prediction is the least of a score's worries
+            score(observed, eta, problem.w)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"scoring={scoring!r} cannot score family={family.name!r}: {error}") from error
     return score

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from .cli import console_for, describe, named, objective, progress_bar, report, save
 from .cv import fit_cv
+from .report import console_for, describe, named, objective, progress_bar, report, save
 from .tables import require
 
 # Strings and comments match without a group and so drop out: a docstring must not tell what its function does.

@@ -25,9 +25,9 @@ ADVICE = {
 }
 
 
-def attach(error: BaseException, partial: Any) -> None:
-    """`error.partial` is what was done before it came, unless something further in has said so already."""
-    if getattr(error, "partial", None) is None:
+def attach(error: BaseException, partial: Any, *, instead: bool = False) -> None:
+    """`error.partial` is what was done before it came, unless something further in has said so (`instead`: even so)."""
+    if instead or getattr(error, "partial", None) is None:
         vars(error)["partial"] = partial
 
 

@@ -15,8 +15,7 @@ from . import validation as check
 from .blas import single_threaded
 from .condense import condense
 from .errors import MAX_ITER, NO_MEMORY, OK, STATUS, warn_not_converged
-from .path import grid
-from .problem import EPS, Null, Penalties, Problem, build, start
+from .problem import EPS, Null, Penalties, Problem, build, grid, start
 from .unpenalised import unpenalised
 from .validation import Float
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
+from scipy.special import expit, logsumexp, softmax, xlogy
 
 from . import _loss
 from . import validation as check
@@ -32,6 +32,7 @@ class Family:
 
     name = ""
     link = "log"
+    measure = ""  # what the deviance is called
     curvature = np.inf  # the most that ∂²ℓ/∂η² can be: ∞ leaves no safe sphere
     known_scale = True  # −2 log-likelihood is n times the deviance; else the scale is estimated
 
@@ -44,6 +45,10 @@ class Family:
             It is not what the family can have; the message says what came and what is wanted.
         """
         return Response(check.vector("y", y, n))
+
+    def shift(self, offset: Any, n: int, responses: int) -> Float:
+        """An offset as the kernels see it."""
+        return check.vector("offset", offset, n)
 
     def check(self, y: Float, w: Float) -> None:
         """Check the rows of positive weight: the null model must have a finite intercept.
@@ -77,6 +82,7 @@ class Gaussian(Family):
     """Squared error, ½ (y − η)²."""
 
     name = "gaussian"
+    measure = "squared error"
     link = "identity"
     curvature = 1.0
     known_scale = False
@@ -97,26 +103,17 @@ class Binomial(Family):
     """Logistic regression, log(1 + e^η) − y η: labels of two classes, fractions, or (failures, successes)."""
 
     name = "binomial"
+    measure = "binomial deviance"
     link = "logit"
     curvature = 0.25
 
     def response(self, y: Any, n: int) -> Response:
         if np.ndim(y) == 2 and np.shape(y)[1] == 2:
             return self._counted(y, n)
-        values = np.asarray(y)
-        if values.ndim == 2 and values.shape[1] == 1:
-            values = values[:, 0]
-        if values.dtype.kind in "fiub":
-            given = check.vector("y", values, n)
-            if given.min() >= 0 and given.max() <= 1 and not np.isin(given, (0, 1)).all():
-                return Response(given)
-        if values.ndim != 1 or len(values) != n:
-            raise ValueError(f"y must be ({n},) labels or fractions, or ({n}, 2) failures and successes; "
-                             f"got shape {values.shape}")
-        try:
-            classes = np.unique(values)
-        except TypeError:
-            raise TypeError("y must hold labels of one type, numbers or text; got a mixture") from None
+        values = check.labels("y", y, n)
+        if values.dtype.kind == "f" and values.min() >= 0 and values.max() <= 1 and not np.isin(values, (0, 1)).all():
+            return Response(values)
+        classes = np.unique(values)
         if len(classes) != 2:
             shown = ", ".join(map(repr, classes[:5].tolist()))
             raise ValueError(f"y must hold two classes for family='binomial'; got {len(classes)}: {shown}"
@@ -152,6 +149,7 @@ class Poisson(Family):
     """Counts, e^η − y η."""
 
     name = "poisson"
+    measure = "Poisson deviance"
 
     def response(self, y: Any, n: int) -> Response:
         out = check.vector("y", y, n)
@@ -174,6 +172,7 @@ class Gamma(Family):
     """Positive amounts with a constant coefficient of variation, y e^−η + η."""
 
     name = "gamma"
+    measure = "gamma deviance"
     known_scale = False
 
     def response(self, y: Any, n: int) -> Response:
@@ -198,8 +197,66 @@ class CompoundPoisson(Poisson):
     def name(self) -> str:  # type: ignore[override]
         return f"tweedie({self.power!r})"
 
+    @property
+    def measure(self) -> str:  # type: ignore[override]
+        return f"Tweedie deviance of power {self.power:g}"
+
     def loss(self, y: Float, w: Float, offset: Float | None) -> _loss.Loss:
         return _loss.Tweedie(y, w, offset, self.power)
+
+
+@dataclass(frozen=True)
+class Multinomial(Family):
+    """Softmax regression over C ≥ 2 classes, log Σ_c e^η_c − Σ_c y_c η_c, with coefficients for each of them."""
+
+    name = "multinomial"
+    measure = "multinomial deviance"
+    link = "logit"
+
+    def response(self, y: Any, n: int) -> Response:
+        """Labels (n,), or counts or shares (n, C), as rows y_c (C, n) that sum to 1 over the classes."""
+        if np.ndim(y) == 2 and np.shape(y)[1] > 1:
+            counts = np.array([check.vector(f"y[:, {c}]", column, n) for c, column in enumerate(np.asarray(y).T)])
+            if counts.min() < 0:
+                raise ValueError(f"y must hold counts or shares that are not negative; got {counts.min():g}")
+            total = counts.sum(axis=0)
+            shares = np.divide(counts, total, out=np.full_like(counts, 1 / len(counts)), where=total > 0)
+            return Response(shares, total, np.arange(len(counts)))
+        values = np.asarray(y).reshape(-1)
+        if len(values) != n:
+            raise ValueError(f"y must be ({n},) labels or ({n}, C) counts; got shape {np.shape(y)}")
+        if values.dtype.kind == "f":
+            check.vector("y", values, n)
+        try:
+            classes, at = np.unique(values, return_inverse=True)
+        except TypeError:
+            raise TypeError("y must hold labels of one type, numbers or text; got a mixture") from None
+        if len(classes) < 2:
+            raise ValueError(f"y must hold at least two classes; got one: {classes[0]!r}")
+        return Response((at == np.arange(len(classes))[:, None]).astype(np.float64), None, classes)
+
+    def check(self, y: Float, w: Float) -> None:
+        missing = np.flatnonzero(~(y @ w > 0))
+        if missing.size:
+            raise ValueError(f"y must hold every class in a row of positive weight; class {missing[0]} has none")
+
+    def shift(self, offset: Any, n: int, classes: int) -> Float:
+        """(C, n) of an offset (n, C)."""
+        out = np.asarray(offset, dtype=np.float64)
+        if out.shape != (n, classes):
+            raise ValueError(f"offset must be ({n}, {classes}), a column for each class; got shape {out.shape}")
+        if not np.isfinite(out).all():
+            raise ValueError("Input offset contains NaN or infinity")
+        return np.ascontiguousarray(out.T)
+
+    def inverse(self, eta: Float) -> Float:
+        """Probabilities, the classes along the last axis."""
+        return np.asarray(softmax(eta, axis=-1))
+
+    def deviance(self, y: Float, eta: Float, w: Float) -> float:
+        """Weighted mean deviance of y (C, n) from the probabilities at η (n, C)."""
+        loss = logsumexp(eta, axis=1) - (y.T * eta).sum(axis=1) + xlogy(y, y).sum(axis=0)
+        return float(2 * (w @ loss) / w.sum())
 
 
 def Tweedie(power: float = 1.5, link: str = "auto") -> Family:
@@ -221,7 +278,8 @@ def Tweedie(power: float = 1.5, link: str = "auto") -> Family:
     return out
 
 
-NAMED: dict[str, Family] = {family.name: family for family in (Gaussian(), Binomial(), Poisson(), Gamma())}
+NAMED: dict[str, Family] = {
+    family.name: family for family in (Gaussian(), Binomial(), Multinomial(), Poisson(), Gamma())}
 """Families that a string names."""
 
 
@@ -238,8 +296,8 @@ def get(family: Any) -> Family:
     if isinstance(family, str):
         if family in NAMED:
             return NAMED[family]
-        power = re.fullmatch(r"tweedie\(([\d.e+-]+)\)", family)
+        power = re.fullmatch(r"tweedie\((\d+(?:\.\d*)?(?:e[+-]?\d+)?)\)", family)
         if power:
             return Tweedie(float(power[1]))
-    raise ValueError(f"family must be one of {', '.join(map(repr, NAMED))} or an object of regfast.families; "
-                     f"got {family!r}")
+    raise ValueError(f"family must be one of {', '.join(map(repr, [*NAMED, 'tweedie(1.5)']))} or an object of "
+                     f"regfast.families; got {family!r}")

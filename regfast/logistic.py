@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import warnings
 from numbers import Integral, Real
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, log_expit
+from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import families
 from . import validation as check
 from .errors import warn_not_converged
 from .estimators import FLOATS
-from .glm import ACCURACY, Linear, kind, real
+from .glm import Linear, kind, real
+from .multinomial import solve_classes
+from .path import prepare
+from .problem import linear_predictor
 from .validation import Float
 
 SOLVERS = ("lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga")
@@ -27,18 +30,15 @@ RATIO = {"l2": 0.0, "l1": 1.0, None: 0.0}
 """What the penalties of older versions come to."""
 
 
-def _multinomial(classes: NDArray[Any]) -> NoReturn:
-    """More than two classes."""
-    raise ValueError(f"LogisticRegression with more than two classes is not in this version; got {len(classes)}. Only "
-                     "binary classification is supported. The type of the target is multiclass: wrap the estimator in "
-                     "sklearn.multiclass.OneVsRestClassifier")
+FINE = 1e-13  # several classes are taken in turn: their last digits come cheaply, and repeats are to equal weights
 
 
 class LogisticRegression(ClassifierMixin, Linear):
     """Logistic regression with L1, L2 or both penalties, as in scikit-learn.
 
     Minimises  C Σ w (log(1 + e^η) − y η) + l1_ratio·‖b‖₁ + ½ (1 − l1_ratio) ‖b‖²,  η = Xb + b0, y in {0, 1}, w the
-    sample weights times the class weights: `regfast.fit_path` with alpha = 1 / (C Σ w) and no standardisation.
+    sample weights times the class weights: `regfast.fit_path` with alpha = 1 / (C Σ w) and no standardisation. Where
+    there are more than two classes, each has its coefficients, under the softmax likelihood (family "multinomial").
 
     Parameters
     ----------
@@ -57,15 +57,15 @@ class LogisticRegression(ClassifierMixin, Linear):
     max_iter : int
         Newton steps and epochs of coordinate descent.
     warm_start : bool
-        Begin from the coefficients of the last fit.
+        Begin from the coefficients of the last fit; without effect on more than two classes.
     dual, intercept_scaling, random_state, solver, verbose, n_jobs
         Accepted for compatibility: there is one engine, and its solution is certified.
 
     Attributes
     ----------
-    classes_ : (2,)
-    coef_ : (1, p), of X's float type
-    intercept_ : (1,)
+    classes_ : (C,)
+    coef_ : (1, p) for two classes, else (C, p), of X's float type
+    intercept_ : (1,) or (C,)
     n_iter_ : (1,) int
     n_features_in_ : int
     feature_names_in_ : (p,)
@@ -107,14 +107,14 @@ class LogisticRegression(ClassifierMixin, Linear):
         Parameters
         ----------
         X : (n, p)
-        y : (n,) labels of two classes
+        y : (n,) labels of two classes or more
         sample_weight : float or (n,), optional
             As if rows were repeated.
 
         Raises
         ------
         ValueError
-            Input or a parameter is not what it must be, or y has one class, or more than two.
+            Input or a parameter is not what it must be, or y has one class.
         """
         self._check_parameters()
         strength, l1_ratio = self._penalty()
@@ -122,16 +122,31 @@ class LogisticRegression(ClassifierMixin, Linear):
         check_classification_targets(y)
         w = self._weights(y, sample_weight)
         self.classes_ = np.unique(y)
-        if len(self.classes_) > 2:
-            _multinomial(self.classes_)
         alpha = 0.0 if strength == np.inf else 1 / (strength * float(w.sum()))
-        found = self.solve(X, (y == self.classes_[1]).astype(np.float64), families.Binomial(), alpha, l1_ratio, w)
-        self.coef_ = found.coef.astype(X.dtype, copy=False)[None]
-        self.intercept_ = np.array([found.intercept if self.fit_intercept else 0.0], dtype=X.dtype)
-        self.n_iter_ = np.array([found.n_iter], dtype=np.int32)
-        warn_not_converged(np.array([alpha]), np.array([found.measure]), [found.status], kind(alpha),
-                           min(self.tol, ACCURACY))
+        if len(self.classes_) > 2:
+            coef, intercept, n_iter, measure, status = self._solve_classes(X, y, alpha, l1_ratio, w)
+        else:
+            found = self.solve(X, (y == self.classes_[1]).astype(np.float64), families.Binomial(), alpha, l1_ratio, w)
+            coef, intercept = found.coef[None], np.array([found.intercept])
+            n_iter, measure, status = found[2:]
+        self.coef_ = coef.astype(X.dtype, copy=False)
+        self.intercept_ = np.zeros(len(coef), dtype=X.dtype)
+        if self.fit_intercept:
+            self.intercept_[:] = intercept
+        self.n_iter_ = np.array([n_iter], dtype=np.int32)
+        if measure > self.tol or status == "separated":  # (our own tolerance is lower, and not asked for)
+            warn_not_converged(np.array([alpha]), np.array([measure]), [status], kind(alpha), self.tol)
         return self
+
+    def _solve_classes(self, X: Any, y: NDArray[Any], alpha: float, l1_ratio: float,
+                       w: Float) -> tuple[Float, Float, int, float, str]:
+        """(coef (C, p), intercept (C,), iterations, measure, status) of the softmax model."""
+        problem = prepare(X, y, family="multinomial", l1_ratio=l1_ratio, sample_weight=w,
+                          fit_intercept=self.fit_intercept, standardize=False)
+        path = solve_classes(problem, np.array([alpha]), tol=min(float(self.tol), FINE), standardize=False,
+                             max_iter=max(1, int(self.max_iter)) * 100 * len(self.classes_), has_offset=False)
+        return (path.coef_at(alpha), path.intercept_at(alpha), max(1, int(path.n_iter[0])), float(path.gaps[0]),
+                str(path.status[0]))
 
     def _check_parameters(self) -> None:
         self.must("C", "a float in the range (0.0, inf]", real(self.C) and self.C > 0)
@@ -193,25 +208,27 @@ class LogisticRegression(ClassifierMixin, Linear):
         return out
 
     def decision_function(self, X: Any) -> Any:
-        """Log-odds of `classes_[1]` at every row, (n,)."""
-        return self.linear(X)
+        """Log-odds of `classes_[1]` at every row, (n,); linear predictors (n, C) of more than two classes."""
+        check_is_fitted(self)
+        if len(self.coef_) == 1:
+            return self.linear(X)
+        X = validate_data(self, X, accept_sparse=["csr", "csc", "coo"], dtype=FLOATS, reset=False)
+        return linear_predictor(X, self.coef_.T, self.intercept_)
 
     def predict(self, X: Any) -> Any:
-        """The more probable label at every row, (n,)."""
+        """The most probable label at every row, (n,)."""
+        check_is_fitted(self)
         eta = self.decision_function(X)
-        return self.classes_[(eta > 0).astype(np.intp)]
+        return self.classes_[(eta > 0).astype(np.intp) if eta.ndim == 1 else eta.argmax(axis=1)]
 
     def predict_proba(self, X: Any) -> Any:
-        """Probabilities (n, 2) of the classes, in the order of `classes_`."""
+        """Probabilities (n, C) of the classes, in the order of `classes_`."""
+        check_is_fitted(self)
         eta = self.decision_function(X)
-        return np.column_stack([expit(-eta), expit(eta)])
+        return np.column_stack([expit(-eta), expit(eta)]) if eta.ndim == 1 else softmax(eta, axis=1)
 
     def predict_log_proba(self, X: Any) -> Any:
         """Logarithms of `predict_proba`, finite even where a probability is not above zero in floating point."""
+        check_is_fitted(self)
         eta = self.decision_function(X)
-        return np.column_stack([log_expit(-eta), log_expit(eta)])
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = False
-        return tags
+        return np.column_stack([log_expit(-eta), log_expit(eta)]) if eta.ndim == 1 else log_softmax(eta, axis=1)

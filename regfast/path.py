@@ -15,7 +15,8 @@ from . import validation as check
 from .blas import single_threaded
 from .condense import condense
 from .errors import INTERRUPTED, NO_MEMORY, SEPARATED, STATUS, WORDS, attach, warn_not_converged
-from .problem import Null, Penalties, Problem, build, start
+from .multinomial import Softmax, solve_classes
+from .problem import Penalties, Problem, build, grid, start
 from .result import Path
 from .unpenalised import unpenalised
 from .validation import Float
@@ -33,9 +34,9 @@ def prepare(X: Any, y: Any, *, family: Any = "gaussian", l1_ratio: float = 1.0, 
     n, p = data.design.n, data.design.p
     ratio = check.number("l1_ratio", l1_ratio, 0, 1)
     response = likelihood.response(y, n)
-    shift = None if offset is None else check.vector("offset", offset, n)
     w = check.weights(sample_weight, n, response.counts)
     target = response.y
+    shift = None if offset is None else likelihood.shift(offset, n, len(target))
     if likelihood.quadratic and shift is not None:
         target, shift = target - shift, None
     likelihood.check(target, w)
@@ -43,16 +44,6 @@ def prepare(X: Any, y: Any, *, family: Any = "gaussian", l1_ratio: float = 1.0, 
     penalties = Penalties(ratio, check.factors(penalty_factors, p), *check.limits(bounds, p))
     return build(data, target, w, family=likelihood, offset=shift, classes=response.classes,
                  intercept=bool(fit_intercept), standardize=bool(standardize), penalties=penalties, n_alphas=solves)
-
-
-def grid(problem: Problem, null: Null, n_alphas: int, eps: float | None) -> Float:
-    """Geometric from α_max down to eps·α_max; a constant y needs one α only, and any will do."""
-    n = int(np.count_nonzero(problem.w))
-    if eps is None:
-        eps = 1e-2 if n < problem.data.design.p else 1e-4
-    if null.alpha_max == 0:
-        return np.ones(1)
-    return np.geomspace(null.alpha_max, null.alpha_max * eps, n_alphas) if n_alphas > 1 else np.array([null.alpha_max])
 
 
 def count_solves(alphas: Float | None, n_alphas: int = 0) -> int:
@@ -99,8 +90,8 @@ def fit_path(
     y : (n,) array
         For "binomial" labels of two classes, fractions in [0, 1], or (n, 2) failures and successes; counts for
         "poisson", positive for "gamma".
-    family : {"gaussian", "binomial", "poisson", "gamma"} or object of `regfast.families`
-        Links: identity, logit, log, log. `families.Tweedie(power)` is between Poisson and gamma.
+    family : {"gaussian", "binomial", "multinomial", "poisson", "gamma"} or object of `regfast.families`
+        Links: identity, logit, softmax, log, log. `families.Tweedie(power)` is between Poisson and gamma.
     l1_ratio : float in [0, 1]
         1: lasso; 0: ridge.
     alphas : sequence of float, optional
@@ -134,6 +125,7 @@ def fit_path(
     Returns
     -------
     Path
+        A `MultiPath`, with coefficients for each class, for "multinomial".
 
     Raises
     ------
@@ -163,6 +155,7 @@ def fit_path(
     check.threads(n_jobs)
     tol = check.number("tol", tol, 0, 1)
     max_iter = check.integer("max_iter", max_iter, 1)
+    likelihood = families.get(family)
     if eps is not None:
         eps = check.number("eps", eps, 0, 1, open_lo=True)
     named = None if alphas is None else check.strengths(alphas)
@@ -170,9 +163,10 @@ def fit_path(
     problem = prepare(X, y, family=family, l1_ratio=l1_ratio, sample_weight=sample_weight, offset=offset,
                       fit_intercept=fit_intercept, standardize=standardize, penalty_factors=penalty_factors,
                       bounds=bounds, solves=count_solves(named, n_alphas))
+    run = solve_classes if isinstance(likelihood, families.Multinomial) else solve
     with reporter(progress) as report:
         try:
-            path = solve(problem, named, n_alphas=n_alphas, eps=eps, tol=tol, max_iter=max_iter,
+            path = run(problem, named, n_alphas=n_alphas, eps=eps, tol=tol, max_iter=max_iter,
                          early_stop=bool(early_stop), report=report, standardize=bool(standardize),
                          has_offset=offset is not None, keep=(penalty_factors is not None, bounds is not None))
         except KeyboardInterrupt as interrupt:
@@ -268,6 +262,8 @@ def alpha_max(X: Any, y: Any, **same: Any) -> float:
         max_j |x_j·r| / (v_j s_j l1_ratio), r the null model's weighted residual; a bound at 0 closes its side.
     """
     problem = prepare(X, y, **same)
+    if isinstance(problem.family, families.Multinomial):
+        return Softmax(problem).start().alpha_max
     return start(problem, problem.fit()).alpha_max
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from . import families
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -125,7 +127,8 @@ def plot_cv(cv: CVPath, ax: Axes | None = None) -> Axes:
             ax.axvline(float(np.log10(alpha)), color=colour, linestyle=dash, linewidth=1.2, label=text)
     _finish(ax, path, shown)
     ax.margins(y=0.08)
-    ax.set_ylabel("mean squared error, held-out rows" if cv.scoring == "deviance" else f"{cv.scoring}, held-out rows")
+    score = f"mean {families.get(path.family).measure}" if cv.scoring == "deviance" else cv.scoring
+    ax.set_ylabel(f"{score}, held-out rows")
     ax.set_title(f"Cross-validation ({cv.n_folds} folds, {_penalty(path.l1_ratio)})")
     ax.legend(fontsize=_LABEL_SIZE, loc="best", framealpha=1)
     return ax

@@ -250,6 +250,16 @@ class Null:
     alpha_max: float  # the smallest α whose solution is the null model
 
 
+def grid(problem: Problem, null: Null, n_alphas: int, eps: float | None) -> Float:
+    """Geometric from α_max down to eps·α_max; a constant y needs one α only, and any will do."""
+    n = int(np.count_nonzero(problem.w))
+    if eps is None:
+        eps = 1e-2 if n < problem.data.design.p else 1e-4
+    if null.alpha_max == 0:
+        return np.ones(1)
+    return np.geomspace(null.alpha_max, null.alpha_max * eps, n_alphas) if n_alphas > 1 else np.array([null.alpha_max])
+
+
 def start(problem: Problem, fit: Fit) -> Null:
     """Fit the null model and read α_max off its correlations."""
     floor = (64 * EPS) ** 2 * float(problem.w @ (problem.y * problem.y)) if problem.family.quadratic else 64 * EPS

@@ -1,14 +1,15 @@
 """The two textbook algorithms in plain Python: gradient descent (ridge) and coordinate descent (elastic net).
 
 Slow and obvious on purpose. Nothing here is shared with the compiled engine, so the tests can ask it for a
-second opinion, and the benchmarks how much faster the engine is. docs/objective.md derives the formulas.
+second opinion, and the benchmarks how much faster the engine is. docs/objective.md derives the formulas;
+`regfast.reference_logistic` has the same descent for another loss.
 ``python -m regfast.reference`` runs the teaching example.
 """
 
 import itertools
 import math
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 Vector = Sequence[float]
@@ -25,19 +26,19 @@ def ridge_gradient_descent(
     X is (m, p), y is (m,). `rate` must stay below 2 / (largest eigenvalue of the Hessian); ArithmeticError if
     the iterates diverge. `verbose` prints J every 100 epochs; an epoch is one step, with all the rows.
     """
-    rows, y = [[float(x) for x in row] for row in X], _vector("y", y, len(X))
+    rows, y = [[float(x) for x in row] for row in X], vector_of("y", y, len(X))
     m, p = len(rows), len(rows[0])
     weights, bias = [0.0] * p, 0.0
     errors = [-t for t in y]
     for epoch in range(1, epochs + 1):
-        slopes = [_inner(errors, [row[j] for row in rows]) / m + lam * weights[j] for j in range(p)]
+        slopes = [inner(errors, [row[j] for row in rows]) / m + lam * weights[j] for j in range(p)]
         weights = [w - rate * slope for w, slope in zip(weights, slopes, strict=True)]
         bias -= rate * sum(errors) / m
-        errors = [bias + _inner(weights, row) - t for row, t in zip(rows, y, strict=True)]
+        errors = [bias + inner(weights, row) - t for row, t in zip(rows, y, strict=True)]
         if max(map(abs, errors)) > 1e100:
             raise ArithmeticError(f"rate={rate} is too large for these data: gradient descent diverges")
         if verbose and epoch % 100 == 0:
-            loss = _inner(errors, errors) / (2 * m) + lam / 2 * _inner(weights, weights)
+            loss = inner(errors, errors) / (2 * m) + lam / 2 * inner(weights, weights)
             print(f"epoch {epoch:5d}   loss {loss:.6f}")
     return weights, bias
 
@@ -89,29 +90,21 @@ def coordinate_descent(
     Source: Friedman, Hastie, Tibshirani (2010), Journal of Statistical Software 33(1), section 2.
     """
     penalty = (alpha, l1_ratio, standardize, penalty_factors, bounds)
-    problem = _Problem(X, y, sample_weight, offset, fit_intercept, *penalty)
-    coef = _vector("coef", coef, len(problem.cols))
-    problem.coef = [min(max(b, col.low), col.high) for b, col in zip(coef, problem.cols, strict=True)]
-    epochs = 0
-    while True:
-        gap = problem.relative_gap()
-        if gap <= tol or epochs >= max_epochs:
-            return Fit(problem.coef, problem.level + problem.intercept, gap, epochs)
-        for _ in range(min(CHECK_EVERY, max_epochs - epochs)):
-            problem.sweep()
-            epochs += 1
+    return Problem(X, y, sample_weight, offset, fit_intercept, *penalty).descend(coef, tol, max_epochs)
 
 
-def path(X: Any, y: Any, alphas: Iterable[float], **options: Any) -> list[Fit]:
-    """`coordinate_descent` at each alpha in turn, started from the fit before; `options` are passed to it."""
+def path(
+    X: Any, y: Any, alphas: Iterable[float], *, solve: Callable[..., Fit] = coordinate_descent, **options: Any
+) -> list[Fit]:
+    """`solve` at each alpha in turn, started from the fit before; `options` are passed to it."""
     entries, fits = columns_of(X), list[Fit]()
     for alpha in alphas:
-        fits.append(coordinate_descent(entries, y, alpha=alpha, **options))
+        fits.append(solve(entries, y, alpha=alpha, **options))
         options["coef"] = fits[-1].coef
     return fits
 
 
-class _Column(NamedTuple):
+class Column(NamedTuple):
     """A feature as the sweep sees it: stored entries, moments, penalty l1|b| + l2 b²/2, low <= b <= high."""
 
     rows: Sequence[int] = ()
@@ -135,7 +128,7 @@ class _Column(NamedTuple):
         return self.l1 * abs(b) + self.l2 / 2 * b * b + (excess - self.l2 / 2 * z) * z - u * b
 
 
-class _Problem:
+class Problem:
     """Where coordinate descent stands. `errors` are e = y − o − Xb *without* the intercept, so a step along a
     sparse column touches only its stored rows; the intercept is always at its best value, the mean of e."""
 
@@ -147,35 +140,47 @@ class _Problem:
             raise ValueError(f"want alpha >= 0 and l1_ratio in [0, 1], got {alpha=}, {l1_ratio=}")
         entries, inf = columns_of(X), math.inf
         n, p = len(y), len(entries)
-        y, offset = _vector("y", y, n), _vector("offset", offset, n)
-        weights = _vector("sample_weight", sample_weight, n, 1.0, low=0.0)
+        y, offset = vector_of("y", y, n), vector_of("offset", offset, n)
+        weights = vector_of("sample_weight", sample_weight, n, 1.0, low=0.0)
         if not 0.0 < math.fsum(weights) < inf:
             raise ValueError("sample_weight must be finite and not all zero")
         self.weights = [w / math.fsum(weights) for w in weights]
         target = [t - o for t, o in zip(y, offset, strict=True)]
         self.level = max(zip(weights, target, strict=True))[1] if fit_intercept else 0.0
         self.target = [t - self.level for t in target]  # exactly 0 if y is constant
-        factors = _vector("penalty_factors", penalty_factors, p, 1.0, low=0.0)
+        factors = vector_of("penalty_factors", penalty_factors, p, 1.0, low=0.0)
         low, high = (-inf, inf) if bounds is None else bounds
-        lows, highs = _vector("bounds[0]", low, p, high=0.0), _vector("bounds[1]", high, p, low=0.0)
-        self.fit_intercept, self.cols, self.coef = fit_intercept, list[_Column](), [0.0] * p
+        lows, highs = vector_of("bounds[0]", low, p, high=0.0), vector_of("bounds[1]", high, p, low=0.0)
+        self.fit_intercept, self.cols, self.coef = fit_intercept, list[Column](), [0.0] * p
         for (rows, values), v, low, high in zip(entries, factors, lows, highs, strict=True):
             if isinstance(rows, range) and len(rows) != n:
                 raise ValueError(f"X has {len(rows)} rows, y has {n}")
             at = [self.weights[i] for i in rows]
-            mean = _inner(at, values)
+            mean = inner(at, values)
             spread = [x - mean for x in values]
             zeros = 0.0 if isinstance(rows, range) else max(0.0, 1.0 - math.fsum(at))  # weight of the rest
-            variance = _inner(at, spread, spread) + zeros * mean * mean
+            variance = inner(at, spread, spread) + zeros * mean * mean
             variance = variance if variance > (1e-14 * mean) ** 2 else 0.0  # constant but for rounding
             s = math.sqrt(variance) or 1.0 if standardize else 1.0
             mean, curvature = (mean, variance) if fit_intercept else (0.0, variance + mean * mean)
             l1, l2 = (0.0, 0.0) if v == inf else (alpha * v * l1_ratio * s, alpha * v * (1.0 - l1_ratio) * s * s)
-            column = _Column(rows, values, mean, curvature, l1, l2, low, high, v == 0.0)
-            self.cols.append(column if curvature and v < inf else _Column())
+            column = Column(rows, values, mean, curvature, l1, l2, low, high, v == 0.0)
+            self.cols.append(column if curvature and v < inf else Column())
         start = self.residual()
         null = self.without([col for col in self.cols if col.free], start)  # intercept and free columns only
         self.null = max(self.norm2(null), 1e-20 * self.norm2(start), 1e-300) / 2  # one divides by it
+
+    def descend(self, coef: Any, tol: float, max_epochs: int) -> Fit:
+        """Sweep from `coef` until the relative gap is at most `tol`, or `max_epochs` times."""
+        coef, epochs = vector_of("coef", coef, len(self.cols)), 0
+        self.coef = [min(max(b, col.low), col.high) for b, col in zip(coef, self.cols, strict=True)]
+        while True:
+            gap = self.relative_gap()
+            if gap <= tol or epochs >= max_epochs:
+                return Fit(self.coef, self.level + self.intercept, gap, epochs)
+            for _ in range(min(CHECK_EVERY, max_epochs - epochs)):
+                self.sweep()
+                epochs += 1
 
     def residual(self) -> list[float]:
         """Compute errors and intercept afresh, so that rounding cannot pile up; return r = e − intercept."""
@@ -183,10 +188,10 @@ class _Problem:
         for col, b in zip(self.cols, self.coef, strict=True):
             for i, x in zip(col.rows, col.values, strict=True) if b else ():
                 self.errors[i] -= b * x
-        self.intercept = _inner(self.weights, self.errors) if self.fit_intercept else 0.0
+        self.intercept = inner(self.weights, self.errors) if self.fit_intercept else 0.0
         return [e - self.intercept for e in self.errors]
 
-    def slope(self, col: _Column, errors: Vector, intercept: float = 0.0) -> float:
+    def slope(self, col: Column, errors: Vector, intercept: float = 0.0) -> float:
         """Σ_i w_i x_i r_i, r = errors − intercept. No need to centre x: r has mean zero."""
         w = self.weights
         return sum(w[i] * x * (errors[i] - intercept) for i, x in zip(col.rows, col.values, strict=True))
@@ -204,29 +209,39 @@ class _Problem:
                     self.errors[i] -= step * x
 
     def relative_gap(self) -> float:
-        """(P − D) / P_null, where P − D bounds how far P(b) is above its minimum: the better of two duals.
+        """(P − D) / P_null, where P − D bounds how far P(b) is above its minimum.
 
-        Both start from the residual, less its part along the columns that nothing holds (no penalty, no bound
-        on the side they pull to), for those need slope 0. Dual B takes the elastic-net penalty as it is; dual
-        A takes its L2 part as extra rows √l2_j of data with target 0, where the residual is −√l2_j b_j.
+        The dual point starts from the residual, less its part along the columns that nothing holds (no penalty,
+        no bound on the side they pull to), for those need slope 0.
         """
         residual = self.residual()
         slopes = [self.slope(col, residual) for col in self.cols]
         loose = [c.l1 == c.l2 == 0 and c.room(u) == math.inf for c, u in zip(self.cols, slopes, strict=True)]
         point = self.without(list(itertools.compress(self.cols, loose)), residual)
         slopes = [0.0 if out else self.slope(col, point) for col, out in zip(self.cols, loose, strict=True)]
+
+        def missing(scale: float) -> float:
+            return self.norm2([r - scale * q for r, q in zip(residual, point, strict=True)]) / 2
+
+        return self.better_dual(slopes, missing)
+
+    def better_dual(self, slopes: Vector, missing: Callable[[float], float]) -> float:
+        """The relative gap at a dual point of these slopes, scaled until it is feasible; the better of two duals.
+
+        `missing` is what the loss adds at a scale. Dual B takes the elastic-net penalty as it is; dual A takes
+        its L2 part as extra rows √l2_j of data with target 0, where the residual is −√l2_j b_j.
+        """
         whole = list(zip(self.cols, self.coef, slopes, strict=True))  # dual B
         joined = [(c._replace(l2=0.0), b, u - c.l2 * b) for c, b, u in whole]  # dual A
         gaps = []
         for terms, extra in (whole, 0.0), (joined, sum(c.l2 * b * b for c, b, _ in whole)):
             held = [(c.l1, abs(u)) for c, _, u in terms if not c.l2 and c.room(u) == math.inf]
             scale = min([1.0, *(l1 / u for l1, u in held if u > l1)])  # the largest that is dual feasible
-            loss = self.norm2([r - scale * q for r, q in zip(residual, point, strict=True)])
-            loss += (1.0 - scale) ** 2 * extra
-            gaps.append(loss / 2 + sum(c.fenchel_young(b, scale * u) for c, b, u in terms))
+            loss = missing(scale) + (1.0 - scale) ** 2 * extra / 2
+            gaps.append(loss + sum(c.fenchel_young(b, scale * u) for c, b, u in terms))
         return max(0.0, min(gaps)) / self.null
 
-    def without(self, cols: list[_Column], residual: Vector) -> list[float]:
+    def without(self, cols: list[Column], residual: Vector) -> list[float]:
         """The residual minus its projection on the centred columns, by Gram–Schmidt with weights w."""
         vectors, basis = [[-col.mean] * len(residual) for col in cols], list[list[float]]()
         for col, vector in zip(cols, vectors, strict=True):
@@ -235,7 +250,7 @@ class _Problem:
         for vector in [*vectors, list(residual)]:
             before = self.norm2(vector)
             for unit in basis:
-                along = _inner(self.weights, vector, unit)
+                along = inner(self.weights, vector, unit)
                 vector = [x - along * u for x, u in zip(vector, unit, strict=True)]
             after = self.norm2(vector)
             if after > 1e-20 * before:  # else it depends on the vectors before it
@@ -243,7 +258,7 @@ class _Problem:
         return vector
 
     def norm2(self, vector: Vector) -> float:
-        return _inner(self.weights, vector, vector)
+        return inner(self.weights, vector, vector)
 
 
 def columns_of(X: Any) -> list[tuple[Sequence[int], Vector]]:
@@ -264,7 +279,7 @@ def columns_of(X: Any) -> list[tuple[Sequence[int], Vector]]:
     return [(range(len(X)), [float(x) for x in column]) for column in zip(*X, strict=True)]
 
 
-def _vector(
+def vector_of(
     name: str, value: Any, n: int, default: float = 0.0, low: float = -math.inf, high: float = math.inf
 ) -> list[float]:
     """`value`, which may be one number for all or None for the default, as n floats in [low, high]."""
@@ -275,7 +290,7 @@ def _vector(
     return vector
 
 
-def _inner(*vectors: Vector) -> float:
+def inner(*vectors: Vector) -> float:
     """The sum over i of the products of the i-th entries."""
     return math.fsum(map(math.prod, zip(*vectors, strict=True)))
 

@@ -11,6 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ._version import __version__
+from .multipath import MultiPath
 from .result import CVPath, Path, Rule
 
 
@@ -49,9 +50,11 @@ def _encode(x: Any) -> Any:
     if isinstance(x, sp.csc_array):
         return {"shape": list(x.shape), "data": x.data.tolist(), "indices": x.indices.tolist(),
                 "indptr": x.indptr.tolist()}
+    if isinstance(x, np.ndarray) and x.dtype.kind == "S":
+        return {"bytes": [label.decode("latin-1") for label in x.tolist()]}
     if isinstance(x, np.ndarray):
         return _strict(x).tolist() if x.dtype.kind == "f" and not np.isfinite(x).all() else x.tolist()
-    if isinstance(x, tuple):
+    if isinstance(x, (tuple, list)):
         return [_encode(v) for v in x]
     return None if isinstance(x, Path) else x
 
@@ -74,20 +77,27 @@ def _array(x: Any, kind: str) -> Any:
 
 
 def _unpack_path(d: dict[str, Any]) -> Path:
-    c = d["coefs"]
+    several = isinstance(d["coefs"], list)
     d = dict(d)
-    d["coefs"] = sp.csc_array((np.array(c["data"], dtype="f8"), np.array(c["indices"], dtype="i4"),
-                               np.array(c["indptr"], dtype="i4")), shape=tuple(c["shape"]))
+    d["coefs"] = [_matrix(c) for c in d["coefs"]] if several else _matrix(d["coefs"])
     for name in ("alphas", "intercepts", "deviance_ratio", "gaps", "n_passes", "scales", "penalty_factors"):
         d[name] = _array(d[name], "f8")
     for name in ("n_nonzero", "n_iter"):
         d[name] = _array(d[name], "i8")
     d["status"] = np.array(d["status"], dtype=np.str_)
     d["feature_names_in_"] = _array(d["feature_names_in_"], "O")
-    d["classes_"] = None if d["classes_"] is None else np.array(d["classes_"])
+    labels = d["classes_"]
+    if isinstance(labels, dict):
+        labels = [label.encode("latin-1") for label in labels["bytes"]]
+    d["classes_"] = None if labels is None else np.array(labels)
     if d["bounds"] is not None:
         d["bounds"] = tuple(_array(side, "f8") for side in d["bounds"])
-    return Path(**d)
+    return MultiPath(**d) if several else Path(**d)
+
+
+def _matrix(c: dict[str, Any]) -> sp.csc_array:
+    return sp.csc_array((np.array(c["data"], dtype="f8"), np.array(c["indices"], dtype="i4"),
+                         np.array(c["indptr"], dtype="i4")), shape=tuple(c["shape"]))
 
 
 def load(file: str | os.PathLike[str]) -> Path | CVPath:

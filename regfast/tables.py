@@ -1,7 +1,7 @@
 """Tables on disk to the arrays that a fit takes: CSV and TSV, Parquet, svmlight, sparse ``.npz``.
 
-Nothing is guessed, filled in or encoded: text and missing values are errors that name the column.
-Sparse files stay sparse from the first byte to the solver.
+Nothing is guessed, filled in or encoded: text and missing values are errors that name the column; only labels may be
+text. Sparse files stay sparse (sparse_tables.py).
 """
 
 from __future__ import annotations
@@ -13,15 +13,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
-from zipfile import BadZipFile
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
-from scipy import sparse
 
-Vector: TypeAlias = npt.NDArray[np.float64]
-Names: TypeAlias = npt.NDArray[np.str_]
+from .sparse_tables import Column, Names, Vector, read_npz, read_svmlight
 
 FORMATS = {
     "csv": (".csv", ".tsv", ".tab"),
@@ -40,22 +36,31 @@ class Table:
     Attributes
     ----------
     X : (n, p) float64 array in column order, or csr_array
-        The columns that are neither target nor weights.
-    y : (n,) float64 array or None
-        The target; None when none was asked for and the file has none of its own.
+        The columns that are neither target nor weights nor offset.
+    y : (n,) array or None
+        The target, float64 unless labels were asked for; None when none was and the file has none of its own.
     feature_names : (p,) array of str or None
         The header; None for files that number their columns.
-    weights : (n,) float64 array or None
-        The column named by `weights`.
+    weights, offset : (n,) float64 array or None
+        The columns named by `weights` and `offset`.
     source : str
         The name of the file, for messages.
     """
 
     X: Any
-    y: Vector | None
+    y: Column | None
     feature_names: Names | None
     weights: Vector | None
+    offset: Vector | None
     source: str
+
+
+class Features(NamedTuple):
+    """What a model takes from a file."""
+
+    X: Any  # (n, p) float64 array or csr_array
+    ignored: list[str]  # columns that the model does not know; they may hold anything
+    offset: Vector | None  # (n,)
 
 
 def require(module: str, extra: str) -> Any:
@@ -67,7 +72,8 @@ def require(module: str, extra: str) -> Any:
         raise ImportError(f"{package} is not installed; pip install 'regfast[{extra}]' brings it") from err
 
 
-def read_table(path: str | os.PathLike[str], target: str | None = None, *, weights: str | None = None) -> Table:
+def read_table(path: str | os.PathLike[str], target: str | None = None, *, weights: str | None = None,
+               offset: str | None = None, labels: bool = False) -> Table:
     """Read a table for a fit.
 
     Parameters
@@ -80,8 +86,10 @@ def read_table(path: str | os.PathLike[str], target: str | None = None, *, weigh
         CSV, TSV, Parquet: the name of the target's column. svmlight: none, the target is the first field.
         ``.npz``: the name of a further vector in the archive, or else the number of a column of the matrix
         (counted from 0), which then leaves X; without `target`, a vector called ``y`` if there is one.
-    weights : str, optional
-        The same for sample weights (not for svmlight, which has no place for them).
+    weights, offset : str, optional
+        The same for sample weights and an offset (not for svmlight, which has no place for them).
+    labels : bool
+        The target may be text; text, integers and booleans keep their type.
 
     Returns
     -------
@@ -98,24 +106,26 @@ def read_table(path: str | os.PathLike[str], target: str | None = None, *, weigh
     """
     file, kind = Path(path), _kind(Path(path))
     if kind == "svmlight":
-        for argument, value in (("target", target), ("weights", weights)):
+        for argument, value in (("target", target), ("weights", weights), ("offset", offset)):
             if value is not None:
                 raise ValueError(
                     f"{argument}: got {value!r}, but {file.name} is svmlight, where each line starts "
-                    "with its target and there are no weights; leave it out"
+                    "with its target and there are no weights and no offset; leave it out"
                 )
-        X, y = _read_svmlight(file)
-        table = Table(X, y, None, None, file.name)
+        X, y = read_svmlight(file)
+        table = Table(X, _whole(y) if labels else y, None, None, None, file.name)
     elif kind == "npz":
-        table = _read_npz(file, target, weights)
+        X, names, found = read_npz(file, {"target": target, "weights": weights, "offset": offset}, labels)
+        table = Table(X, found["target"], names, found["weights"], found["offset"], file.name)
     else:
-        table = _read_named(file, target, weights)
+        table = _read_named(file, {"target": target, "weights": weights, "offset": offset}, labels)
     if table.X.shape[0] == 0:
         raise ValueError(f"{file.name}: the table has no rows; want at least one")
     return table
 
 
-def read_features(path: str | os.PathLike[str], names: Sequence[str] | None, n_features: int) -> tuple[Any, list[str]]:
+def read_features(path: str | os.PathLike[str], names: Sequence[str] | None, n_features: int,
+                  offset: str | None = None) -> Features:
     """Read the columns that a model wants, in the order in which it wants them.
 
     Parameters
@@ -126,12 +136,12 @@ def read_features(path: str | os.PathLike[str], names: Sequence[str] | None, n_f
         The model's feature names; columns are then matched by name wherever the file has names too.
     n_features : int
         p, the number of columns of the model.
+    offset : str, optional
+        As for `read_table`.
 
     Returns
     -------
-    X : (n, p) float64 array or csr_array
-    ignored : list of str
-        Columns of the file that the model does not know. They may hold anything.
+    Features
 
     Raises
     ------
@@ -142,27 +152,31 @@ def read_features(path: str | os.PathLike[str], names: Sequence[str] | None, n_f
     file, kind = Path(path), _kind(Path(path))
     if kind in ("csv", "parquet"):
         arrow = _read_arrow(file)
-        wanted = arrow.column_names if names is None else list(names)
+        shift = _named(arrow, "offset", offset, file)
+        wanted = [name for name in arrow.column_names if name != offset] if names is None else list(names)
         positions = _positions(arrow.column_names, wanted, file)
         _check_width(file, len(wanted), n_features)
-        taken = set(wanted)
-        return _dense(arrow, positions, file), [name for name in arrow.column_names if name not in taken]
+        taken = {*wanted, offset}
+        ignored = [name for name in arrow.column_names if name not in taken]
+        return Features(_dense(arrow, positions, file), ignored, shift)
     if kind == "svmlight":
+        if offset is not None:
+            raise ValueError(f"offset: got {offset!r}, but {file.name} is svmlight and has no place for it; want CSV, "
+                             "Parquet or .npz")
         if names is not None:
             raise ValueError(
                 f"{file.name}: svmlight numbers its columns and the model names its own; want CSV or Parquet"
             )
-        X, _ = _read_svmlight(file)
+        X, _ = read_svmlight(file)
         ignored = [str(j) for j in range(n_features, X.shape[1])]
         X.resize((X.shape[0], n_features))
-        return X, ignored
-    table = _read_npz(file, None, None)
-    if names is None or table.feature_names is None:
-        _check_width(file, table.X.shape[1], n_features)
-        return table.X, []
-    positions = _positions(table.feature_names.tolist(), names, file)
-    taken = set(names)
-    return table.X[:, positions], [name for name in table.feature_names.tolist() if name not in taken]
+        return Features(X, ignored, None)
+    X, have, found = read_npz(file, {"offset": offset})
+    if names is None or have is None:
+        _check_width(file, X.shape[1], n_features)
+        return Features(X, [], found["offset"])
+    positions, taken = _positions(have.tolist(), names, file), {*names}
+    return Features(X[:, positions], [name for name in have.tolist() if name not in taken], found["offset"])
 
 
 def _kind(file: Path) -> str:
@@ -211,23 +225,52 @@ def _positions(have: Sequence[str], want: Sequence[str], file: Path) -> list[int
     return [where[name] for name in want]
 
 
-def _read_named(file: Path, target: str | None, weights: str | None) -> Table:
+def _read_named(file: Path, wanted: dict[str, str | None], labels: bool) -> Table:
     arrow = _read_arrow(file)
+    found = {argument: _named(arrow, argument, name, file, labels and argument == "target")
+             for argument, name in wanted.items()}
+    special = set(wanted.values())
+    features = [name for name in arrow.column_names if name not in special]
+    X = _dense(arrow, _positions(arrow.column_names, features, file), file)
+    names = np.array(features, dtype=np.str_)
+    return Table(X, found["target"], names, found["weights"], found["offset"], file.name)
+
+
+def _named(arrow: Any, argument: str, name: str | None, file: Path, labels: bool = False) -> Column | None:
+    """The column that an argument names, as float64 or as labels; None without a name."""
     have = arrow.column_names
-    special = [name for name in (target, weights) if name is not None]
-    for argument, name in (("target", target), ("weights", weights)):
-        if name is not None and name not in have:
-            raise ValueError(f"{argument}: {file.name} has no column called {name!r}; it has {_quoted(have)}")
-    features = [name for name in have if name not in special]
-    X = _dense(arrow, _positions(have, features, file), file)
-    vectors = {name: _dense(arrow, _positions(have, [name], file), file)[:, 0] for name in special}
-    return Table(
-        X,
-        None if target is None else vectors[target],
-        np.array(features, dtype=np.str_),
-        None if weights is None else vectors[weights],
-        file.name,
-    )
+    if name is None:
+        return None
+    if name not in have:
+        raise ValueError(f"{argument}: {file.name} has no column called {name!r}; it has {_quoted(have)}")
+    positions = _positions(have, [name], file)
+    if labels:
+        return _labels(arrow, positions[0], file)
+    try:
+        return _dense(arrow, positions, file)[:, 0]
+    except TypeError as err:
+        raise TypeError(f"{argument}: {err}{'; labels are for family binomial' * (argument == 'target')}") from None
+
+
+def _labels(arrow: Any, j: int, file: Path) -> Column:
+    """A column as labels: text, integers and booleans in their own type, other numbers as float64."""
+    kinds = require("pyarrow", "cli").types
+    column = arrow.column(j)
+    if kinds.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    text = str(column.type) in ("string", "large_string", "string_view")
+    if not (text or kinds.is_integer(column.type) or kinds.is_boolean(column.type)):
+        return _dense(arrow, [j], file)[:, 0]
+    values = column.to_pylist()
+    if gaps := sum(value is None or value == "" for value in values):
+        raise ValueError(f"{file.name}: missing values in {arrow.column_names[j]!r} ({gaps} of {len(values)}); "
+                         "want none: fill them in or drop them")
+    return np.array(values)
+
+
+def _whole(y: Vector) -> Column:
+    """Labels of a format that has only floats: integers where all of them are."""
+    return y.astype(np.int64) if np.array_equal(y, np.rint(y)) and np.abs(y).max(initial=0) < 2**53 else y
 
 
 def _read_arrow(file: Path) -> Any:
@@ -279,69 +322,3 @@ def _odd_one(column: Any) -> object:
             if value is not None:
                 return value
     return column[0].as_py() if len(column) else None
-
-
-def _read_svmlight(file: Path) -> tuple[Any, Vector]:
-    """Columns keep their numbers (``zero_based=True``): two files of one problem are never out of step."""
-    datasets = require("sklearn.datasets", "cli")
-    try:
-        X, y = datasets.load_svmlight_file(os.fspath(file), zero_based=True)
-    except (ValueError, IndexError) as err:
-        raise ValueError(f"{file.name}: not readable as svmlight (want 'y column:value ...'): {err}") from err
-    return sparse.csr_array(X), np.asarray(y, dtype=np.float64)
-
-
-def _read_npz(file: Path, target: str | None, weights: str | None) -> Table:
-    inner = ("data", "indices", "indptr", "row", "col", "offsets", "shape", "format", "_is_array")
-    try:
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            extra = {key: archive[key] for key in archive.files if key not in inner}
-            stream.seek(0)
-            loaded: Any = sparse.load_npz(stream)
-        X: Any = sparse.csr_array(loaded, dtype=np.float64)
-        X.check_format(full_check=True)  # no index out of range may reach compiled code
-    except (ValueError, KeyError, AttributeError, EOFError, NotImplementedError, BadZipFile) as err:
-        raise ValueError(f"{file.name}: not readable as scipy.sparse.save_npz writes it: {err}") from err
-    if np.isnan(X.data).any():
-        raise ValueError(f"{file.name}: {int(np.isnan(X.data).sum())} missing values (NaN); want none")
-    if target is None and "y" in extra:
-        target = "y"
-    y, used = _npz_vector(file, X, extra, "target", target)
-    sample_weight, also = _npz_vector(file, X, extra, "weights", weights)
-    names = _npz_names(file, extra.get("feature_names"), X.shape[1])
-    if taken := {used, also} - {None}:
-        kept = [j for j in range(X.shape[1]) if j not in taken]
-        X, names = X[:, kept], None if names is None else names[kept]
-    return Table(X, y, names, sample_weight, file.name)
-
-
-def _npz_vector(
-    file: Path, X: Any, extra: dict[str, npt.NDArray[Any]], argument: str, key: str | None
-) -> tuple[Vector | None, int | None]:
-    """A vector of the archive by its name, or a column of X by its number and that number."""
-    if key is None:
-        return None, None
-    if key in extra:
-        vector = extra[key]
-        if vector.shape != (X.shape[0],) or vector.dtype.kind not in "fiub":
-            raise ValueError(
-                f"{argument}: {key!r} in {file.name} is {vector.dtype} of shape {vector.shape}; "
-                f"want {X.shape[0]} numbers, one a row"
-            )
-        if vector.dtype.kind == "f" and np.isnan(vector).any():
-            raise ValueError(f"{argument}: {key!r} of {file.name} has missing values (NaN); want none")
-        return vector.astype(np.float64), None
-    if key.isascii() and key.isdigit() and int(key) < X.shape[1]:
-        return X[:, [int(key)]].toarray()[:, 0], int(key)
-    raise ValueError(
-        f"{argument}: got {key!r}; {file.name} holds the vectors {sorted(extra) or 'none'} and a matrix "
-        f"with columns 0 to {X.shape[1] - 1}; want one of these"
-    )
-
-
-def _npz_names(file: Path, names: npt.NDArray[Any] | None, p: int) -> Names | None:
-    if names is None:
-        return None
-    if names.shape != (p,) or names.dtype.kind != "U":
-        raise ValueError(f"{file.name}: feature_names is {names.dtype} of shape {names.shape}; want {p} strings")
-    return names

@@ -176,11 +176,7 @@ def check_finite(data: Data, mean: Float, var: Float) -> None:
 
 def vector(name: str, x: Any, n: int, *, finite: bool = True) -> Float:
     """(n,) float64 copy-free where possible; a column (n, 1) or a one-column frame counts as a vector."""
-    if sp.issparse(x):
-        raise TypeError(f"{name} must be dense; got a sparse matrix of shape {x.shape}")
-    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
-        count = np.ma.getmaskarray(x).sum()
-        raise ValueError(f"{name} is a masked array with {count} masked entries; fill or drop them")
+    _check_whole(name, x)
     try:
         out = np.asarray(x)
         if out.dtype.kind in "mM":
@@ -200,6 +196,42 @@ def vector(name: str, x: Any, n: int, *, finite: bool = True) -> Float:
         bad = "NaN" if np.isnan(out).any() else "infinity"
         raise ValueError(f"Input {name} contains {bad}, first at position {int(np.flatnonzero(~np.isfinite(out))[0])}")
     return np.ascontiguousarray(out)
+
+
+def _check_whole(name: str, x: Any) -> None:
+    """Neither sparse nor partly masked."""
+    if sp.issparse(x):
+        raise TypeError(f"{name} must be dense; got a sparse matrix of shape {x.shape}")
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        count = np.ma.getmaskarray(x).sum()
+        raise ValueError(f"{name} is a masked array with {count} masked entries; fill or drop them")
+
+
+def labels(name: str, x: Any, n: int) -> NDArray[Any]:
+    """(n,) labels, all of one type: booleans, integers, float64, text or bytes; none missing."""
+    _check_whole(name, x)
+    try:
+        out = np.asarray(x)
+    except ValueError as error:
+        raise ValueError(f"{name} must be 1-D, ({n},): {error}") from None
+    out = out[:, 0] if out.ndim == 2 and out.shape[1] == 1 else out
+    if out.shape != (n,):
+        raise ValueError(f"{name} must be ({n},) labels; got shape {out.shape}")
+    if out.dtype.kind == "O":
+        values = out.tolist()
+        for i, value in enumerate(values):
+            if value is None or type(value).__name__ in ("NAType", "NaTType") or value != value:
+                raise ValueError(f"Input {name} contains NaN, first at position {i}: a label is missing")
+        types = {"bool" if isinstance(v, (bool, np.bool_)) else "number" if isinstance(v, (int, float, np.number))
+                 else "str" if isinstance(v, str) else type(v).__name__ for v in values}
+        if len(types) > 1:
+            raise TypeError(f"{name} must hold labels of one type, numbers or text; got a mixture of "
+                            f"{' and '.join(sorted(types))}")
+        out = np.array(values) if types <= {"bool", "number", "str", "bytes"} else out
+    out = out.astype(np.str_) if out.dtype.kind == "T" else out  # text of any width
+    if out.dtype.kind not in "biufUS":
+        raise TypeError(f"{name} must hold labels that are real numbers or text; got {_what(out)}")
+    return vector(name, out, n) if out.dtype.kind == "f" else out
 
 
 def squarable(name: str, x: Float) -> None:

@@ -29,11 +29,12 @@ cdef enum:
     STEP = 64         # active columns whose products with each other cost as much as a step
     BLAS = 16         # how many multiply-adds of a factorisation cost one of a sweep
 
-cdef double AWAY = 22      # from where the intercept alone puts it: no finite fit without penalty takes a row so far
+cdef double AWAY = 20      # from where the intercept alone puts it: a row that fits without penalty seldom goes so far
+cdef double MOVING = 0.01  # by which Newton's steps still move a row where there is no minimum
 cdef double FAINT = 1e-12  # of a row's weight: the least that saturation leaves of it in a model
 cdef double NOISE = 1e-13  # of P_null: what the objective may seem to rise by when nothing but rounding is left
 cdef double FORCING = 0.1  # of the model's gradient: what conjugate gradients leave
-cdef double WITHIN = 0.5   # of tol: what the working set is solved to before the other columns are looked at
+cdef double WITHIN = 0.2   # of tol: what the working set is solved to before the other columns are looked at
 
 
 cdef class Newton(Solver):
@@ -91,7 +92,7 @@ cdef class Newton(Solver):
         cdef double noise = 4e-15 * sqrt(energy(&self.q))
         for k in range(self.size):
             j = self.ids[k]
-            if self.q.b[j] == 0 and self._inside[j] < ACTIVE and self.excess(alpha, j, noise, 1) > 0:
+            if self.q.b[j] == 0 and self.excess(alpha, j, noise, 1) > 0:
                 return False
         return True
 
@@ -273,11 +274,20 @@ cdef class Newton(Solver):
             return Solver.bare(self)
         cdef Py_ssize_t i
         cdef status_t status
+        cdef double far = 0, still = 0
         memcpy(&self._ray[0], &self._eta[0], self.q.n * sizeof(double))
         status = self.follow(1, 1e-13, 1000, LONG)
         for i in range(self.q.n):
-            if fabs(self._eta[i] - self._ray[i]) > AWAY and status < INTERRUPTED:
-                return SEPARATED
+            far = fmax(far, fabs(self._eta[i] - self._ray[i]))
+        if far > AWAY and status < INTERRUPTED:  # where there is a minimum, one more step from it leads nowhere
+            memcpy(&self._ray[0], &self._eta[0], self.q.n * sizeof(double))
+            self.linearise()
+            status = self.step_on_model(1 / self.total)
+            self.refresh()
+            for i in range(self.q.n):
+                still = fmax(still, fabs(self._eta[i] - self._ray[i]))
+            if status < INTERRUPTED:
+                return SEPARATED if still > MOVING else OK
         return OK if status == ROUNDING else status
 
     cdef void tangent(self, double alpha, double *v) noexcept nogil:

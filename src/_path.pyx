@@ -4,12 +4,13 @@ The kernels that talk to Python are this one and the interrupt check of `_solve`
 Ctrl-C (or the shared stop flag) is looked for at least every few hundredths of a second. Nothing here prints, warns or
 raises about the numbers: those come with a status, which Python words.
 """
-from libc.math cimport fabs, fmax, sqrt
+from libc.math cimport fabs, fmax, fmin, sqrt
 from libc.stdint cimport int32_t
 from libc.stdlib cimport free, realloc
 
 import numpy as np
 
+from regfast._gap cimport at as nth, certificate, gap_at, gap_joined, limit_joined
 from regfast._newton cimport Newton
 from regfast._state cimport (EVERY, INTERRUPTED, LIVE, NO_MEMORY, NULLS, OK, UNHELD, measure_t, status_t)
 
@@ -139,6 +140,94 @@ cdef class Fit(Newton):
         """Begin from these coefficients."""
         self.at(coef, 1)
 
+    # ---- one of several linear predictors that share a likelihood: the others are in its offset
+
+    def rescale(self, double null):
+        """P_null of the whole likelihood: what measures are relative to."""
+        self.scale, self.curvature = null, sqrt(2 * fmax(null, 1e-300))
+
+    def begin(self):
+        """The working set with which a path begins."""
+        self.few = self.X.p <= FEW
+        if self.take_stock(LIVE if self.few else UNHELD) != OK:
+            raise MemoryError
+        self.recorrelate()
+
+    def resume(self, double alpha, double tol, long max_iter, bint look):
+        """Solve at α after the offset has changed. Returns (status, what the working set lacked before).
+
+        That is its gap, or how far its correlations are from feasible: what the others' coefficients make of it. Where
+        it lacks less than `tol`, the columns outside are only looked at with `look`.
+        """
+        cdef status_t status
+        cdef measure_t out
+        cdef double before
+        with nogil:
+            self.fresh = False
+            self.renew()
+            self.recorrelate()
+            out = certificate(self.loss, self.pen, alpha, self.ids, self.size, &self.q, &self._eta[0], &self._c[0])
+            before = fmax(self.measured(out), 1 - out.scale)
+            self.fresh = True
+            # a gap of the order of that squared: of a class without coefficients it is
+            status = self.solve(alpha, fmax(tol * tol, 1e-20), max_iter, &out) if before > tol or look else OK
+        self.n_iter += self.used
+        if status == NO_MEMORY:
+            raise MemoryError
+        if status == INTERRUPTED:
+            raise self.error or KeyboardInterrupt
+        return status, before
+
+    def predictor(self):
+        """(n,) offset + intercept + Xb, as they stand."""
+        return np.array(self._eta)
+
+    def profile_again(self):
+        """The intercept after the offset has changed; returns by how much it moved."""
+        cdef double b0 = self.b0
+        with nogil:
+            self.fresh = False
+            self.renew()
+        return fabs(self.b0 - b0)
+
+    def reach(self, double alpha):
+        """Correlations wherever they can matter at α.
+
+        Returns the largest s that keeps s·r feasible, the same for the augmented rows, |Σ r| (see _gap), and the
+        measure of this predictor, the others held.
+        """
+        cdef status_t status
+        cdef double s = 1, joined = 1
+        cdef Py_ssize_t k, m
+        cdef const Py_ssize_t *ids
+        with nogil:
+            self.fresh = False
+            self.renew()
+            status = self.survey(alpha)
+            if status == OK:
+                m = self.looked_at(&ids)
+                for k in range(m):
+                    s = fmin(s, self.pen.limit(alpha, self._c[nth(ids, k)], nth(ids, k)))
+                if self.pen.lasso is not None:
+                    joined = limit_joined(self.pen, alpha, ids, m, self.q.b, &self._c[0])
+        if status == NO_MEMORY:
+            raise MemoryError
+        if status == INTERRUPTED:
+            raise self.error or KeyboardInterrupt
+        return s, joined, self.lost, self.measured(self.judge(alpha))
+
+    def shortfall(self, double alpha, double s, bint joined):
+        """What these coefficients add to the duality gap at the dual point s·r, after `reach`."""
+        cdef const Py_ssize_t *ids
+        cdef Py_ssize_t m = self.looked_at(&ids)
+        if joined:
+            return gap_joined(self.pen, alpha, s, 0, ids, m, self.q.b, &self._c[0])
+        return gap_at(self.pen, alpha, s, 0, ids, m, self.q.b, &self._c[0])
+
+    def constant(self):
+        """The intercept on the scale of the data."""
+        return self.intercept()
+
     def descend(self, double alpha, long epochs):
         """Plain coordinate descent over every column, `epochs` sweeps: what benchmarks/ measures. Returns a status."""
         cdef double worst
@@ -168,10 +257,7 @@ cdef class Fit(Newton):
         cdef double[:, ::1] scalars = np.empty((4, n_alphas))
         cdef long[:, ::1] counts = np.empty((2, n_alphas + 1), dtype=np.dtype("l"))
         cdef long[::1] indptr = np.zeros(n_alphas + 1, dtype=np.dtype("l"))
-        self.few = self.X.p <= FEW
-        if self.take_stock(LIVE if self.few else UNHELD) != OK:
-            raise MemoryError
-        self.recorrelate()
+        self.begin()
         self.bounds.look(self.q.r)
         reached = 0 if self.few or self.support() > self._block.shape[0] else self.bounds.top(&self._inside[0])
         for k in range(n_alphas):

@@ -15,6 +15,7 @@ cdef class Screen(Workspace):
     cdef double[::1] audit          # (p,) scratch of the audit; None: bounds are believed
     cdef status_t proof(self, double alpha, measure_t *out) noexcept nogil
     cdef status_t proof_by_all(self, double alpha, measure_t *out) noexcept nogil
+    cdef Py_ssize_t looked_at(self, const Py_ssize_t **ids) noexcept nogil
     cdef measure_t judge(self, double alpha) noexcept nogil
     cdef status_t survey(self, double alpha) noexcept nogil
     cdef bint audited(self, double alpha) noexcept nogil

@@ -201,12 +201,19 @@ cdef class Screen(Workspace):
 
     cdef measure_t judge(self, double alpha) noexcept nogil:
         """The certificate from the correlations as they stand."""
-        cdef const Py_ssize_t *ids = NULL
-        cdef Py_ssize_t m = self.X.p
-        if self.m_near >= 0:  # every other column has b = 0 and |c| below its threshold: it adds nothing
-            memcpy(self.near + self.m_near, self.ids, self.size * sizeof(Py_ssize_t))
-            ids, m = self.near, self.m_near + self.size
+        cdef const Py_ssize_t *ids
+        cdef Py_ssize_t m = self.looked_at(&ids)
         return certificate(self.loss, self.pen, alpha, ids, m, &self.q, &self._eta[0], &self._c[0])
+
+    cdef Py_ssize_t looked_at(self, const Py_ssize_t **ids) noexcept nogil:
+        """How many columns have their correlation; `ids` lists them, or is NULL where all have."""
+        ids[0] = NULL
+        if self.m_near < 0:
+            return self.X.p
+        # every other column has b = 0 and |c| below its threshold: it adds nothing to a gap
+        memcpy(self.near + self.m_near, self.ids, self.size * sizeof(Py_ssize_t))
+        ids[0] = self.near
+        return self.m_near + self.size
 
     # ---- the working set
 

@@ -16,7 +16,7 @@ import pytest
 import scipy.sparse as sp
 
 import regfast
-from regfast import cli, demo, plots
+from regfast import cli, demo, plots, report
 from regfast.cli import main
 
 RNG = np.random.default_rng(11)
@@ -195,7 +195,7 @@ def test_a_path_of_one_model_predicts_and_a_longer_one_is_refused(here, capsys):
      "|coefficient| + (1 − r)/2 × (coefficient)²], r the best of 0.5, 1; the intercept is not penalised"),
 ])  # fmt: skip
 def test_objective_in_words(arguments, want):
-    assert cli.objective(*arguments) == want
+    assert report.objective(*arguments) == want
 
 
 # ---- mistakes
@@ -264,13 +264,13 @@ def test_a_bar_on_a_terminal_only(here, monkeypatch):
         def isatty(self):
             return True
 
-    with cli.progress_bar(quiet=False) as progress:
+    with report.progress_bar(quiet=False) as progress:
         assert progress is False
     monkeypatch.setattr(sys, "stderr", Terminal())
-    with cli.progress_bar(quiet=True) as progress:
+    with report.progress_bar(quiet=True) as progress:
         assert progress is False
     monkeypatch.setenv("TERM", "xterm")
-    with cli.progress_bar(quiet=False) as progress:
+    with report.progress_bar(quiet=False) as progress:
         progress(5, 10)
     assert "50%" in sys.stderr.getvalue()
 

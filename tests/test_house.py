@@ -23,9 +23,10 @@ FLOORS = [
     {"_newton"},
     {"_path", "_moments"},
     {"problem", "result", "store", "validation", "conventions", "errors", "blas", "unpenalised", "condense", "gram",
-     "families"},
-    {"path", "certificate", "reference"},
-    {"estimators", "glm", "logistic", "cv", "plots", "tables", "cli", "demo"},
+     "families", "multipath"},
+    {"multinomial"},
+    {"path", "certificate", "reference", "reference_logistic"},
+    {"estimators", "glm", "logistic", "cv", "plots", "sparse_tables", "tables", "report", "cli", "demo"},
 ]
 FLOOR = {name: k for k, names in enumerate(FLOORS) for name in names}
 SILENT = [file for file in KERNELS if FLOOR.get(file.stem, 0) < FLOOR["_work"]]
@@ -37,6 +38,7 @@ EXEMPT = {
     ("result", "CVPath.plot", "plots"),
     ("result", "Path.save", "store"),
     ("result", "CVPath.save", "store"),
+    ("multipath", "MultiPath.save", "store"),
     ("cli", "_demo", "demo"),
 }
 

@@ -11,7 +11,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 from sklearn.metrics import accuracy_score
-from sklearn.multiclass import OneVsRestClassifier
 
 from regfast import LogisticRegression
 
@@ -26,7 +25,7 @@ NAMES = np.where(LABELS, "yes", "no")
 W = RNG.uniform(0.2, 2.0, N)
 W[0] = 0
 STORAGES = {"C": np.ascontiguousarray, "Fortran": np.asfortranarray, "CSR": sp.csr_array, "CSC": sp.csc_matrix}
-TIGHT = {"tol": 1e-13, "max_iter": 10_000}
+TIGHT = {"tol": 1e-14, "max_iter": 10_000}
 NEWTON = {"solver": "newton-cholesky", "tol": 1e-10, "max_iter": 1000}
 
 WEIGHTS: dict[str, tuple[Any, Any]] = {  # class_weight, sample_weight
@@ -146,10 +145,6 @@ def test_separation_is_named_and_the_best_iterate_kept(n: int, p: int) -> None:
 
 
 def test_what_labels_may_not_be() -> None:
-    three = np.arange(N) % 3
-    with pytest.raises(ValueError, match=r"LogisticRegression with more than two classes .*got 3"):
-        LogisticRegression().fit(X, three)
-    assert OneVsRestClassifier(LogisticRegression()).fit(X, three).predict_proba(X).shape == (N, 3)
     for y, w in ((np.ones(N), None), (LABELS, 1.0 * LABELS)):
         with pytest.raises(ValueError, match=r"y must hold two classes.*got one class: .*1"):
             LogisticRegression().fit(X, y, w)

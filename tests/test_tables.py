@@ -140,17 +140,17 @@ def test_npz_target_is_a_vector_or_a_column(tmp_path):
 
 def test_features_are_matched_by_name(tmp_path):
     file = text(tmp_path, "c,note,a,b\n3,x,1,2\n6,,4,5\n")
-    X, ignored = read_features(file, ["a", "b", "c"], 3)
+    X, ignored, _ = read_features(file, ["a", "b", "c"], 3)
     assert X.tolist() == [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
     assert ignored == ["note"]  # text in a column that nobody asked for harms nobody
 
 
 def test_npz_features_are_matched_by_name(tmp_path):
     names = np.array([f"f{j}" for j in range(40)])
-    X, ignored = read_features(npz(tmp_path, y=Y, feature_names=names), ["f7", "f2"], 2)
+    X, ignored, _ = read_features(npz(tmp_path, y=Y, feature_names=names), ["f7", "f2"], 2)
     assert np.array_equal(X.toarray(), SPARSE.toarray()[:, [7, 2]])
     assert len(ignored) == 38
-    X, ignored = read_features(npz(tmp_path), names.tolist(), 40)
+    X, ignored, _ = read_features(npz(tmp_path), names.tolist(), 40)
     assert np.array_equal(X.toarray(), SPARSE.toarray())
     assert ignored == []
 

@@ -1,0 +1,163 @@
+"""The path of several linear predictors: what `Path` holds for one, for each of C classes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from . import families
+from .problem import linear_predictor
+from .result import Kind, Path
+from .validation import Float, as_data
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from pandas import DataFrame
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MultiPath(Path):
+    """A path with coefficients for each of C classes.
+
+    Attributes are those of `Path`, but for
+
+    Attributes
+    ----------
+    coefs : list of C csc_array (p, n_alphas)
+    intercepts : (C, n_alphas) float64
+        Of mean 0 over the classes: only their differences matter.
+    n_nonzero : (n_alphas,) int64
+        Features with a coefficient in any class.
+    classes_ : (C,)
+    """
+
+    coefs: Any
+
+    def __repr__(self) -> str:
+        if not len(self):
+            return f"MultiPath(no alphas solved, {len(self.coefs)} classes, {self.path_status})"
+        return (f"MultiPath({len(self)} alphas from {self.alphas[0]:.4g} to {self.alphas[-1]:.4g}, {len(self.coefs)} "
+                f"classes, {self.coefs[0].shape[0]} features, {self.n_nonzero[0]} to {self.n_nonzero[-1]} non-zero, "
+                f"{self.path_status}, worst {self.gap_kind} {self.gaps.max():.1e})")
+
+    def of(self, label: Any) -> Path:
+        """The coefficients of one class, as a path of its own to look at; `predict` needs all of them."""
+        assert self.classes_ is not None
+        at = np.flatnonzero(self.classes_ == label)
+        if at.size != 1:
+            raise ValueError(f"label must be one of {self.classes_.tolist()}; got {label!r}")
+        c = int(at[0])
+        kept = {field.name: getattr(self, field.name) for field in fields(Path)}
+        n_nonzero = np.diff(self.coefs[c].indptr).astype(np.int64)
+        return Path(**kept | {"coefs": self.coefs[c], "intercepts": self.intercepts[c], "n_nonzero": n_nonzero})
+
+    def coef_at(self, alpha: float, *, exact: bool = False, X: Any = None, y: Any = None, **fit_args: Any) -> Float:
+        """Coefficients at any α, (C, p); as `Path.coef_at`."""
+        if exact:
+            return np.array([part[:, [0]].toarray()[:, 0] for part in self._exactly(alpha, X, y, **fit_args).coefs])
+        i, j, t = self._weights(alpha)
+        return np.array([(1 - t) * part[:, [i]].toarray()[:, 0] + t * part[:, [j]].toarray()[:, 0]
+                         for part in self.coefs])
+
+    def intercept_at(self, alpha: float, *, exact: bool = False, X: Any = None, y: Any = None,  # type: ignore[override]
+                     **fit_args: Any) -> Float:
+        """Intercepts at any α, (C,); as `Path.coef_at`."""
+        if exact:
+            return np.asarray(self._exactly(alpha, X, y, **fit_args).intercepts[:, 0])
+        i, j, t = self._weights(alpha)
+        return np.asarray((1 - t) * self.intercepts[:, i] + t * self.intercepts[:, j])
+
+    def predict(self, X: Any, alpha: float | None = None, offset: Any = None, kind: Kind = "response") -> Float:
+        """Predictions for new rows: (n, C) at one α, (n, n_alphas, C) for alpha=None; without C for kind="class".
+
+        Parameters
+        ----------
+        X : (n, p) table or matrix
+        alpha : float, optional
+        offset : (n, C), required if and only if the fit had one
+        kind : {"response", "link", "class"}
+            Probabilities; linear predictors; the most probable label.
+
+        Raises
+        ------
+        ValueError
+            X has another number of columns or other names, or `offset` is missing or not wanted.
+        """
+        if kind not in ("response", "link", "class"):
+            raise ValueError(f"kind must be 'response', 'link' or 'class'; got {kind!r}")
+        data = as_data(X)
+        self._check_columns(data.design.p, data.names)
+        if self.has_offset != (offset is not None):
+            raise ValueError("this path was fitted with an offset: predict needs offset=" if self.has_offset
+                             else "offset given, but this path was fitted without one")
+        if alpha is None:
+            parts = [linear_predictor(data.X, part, b0) for part, b0 in zip(self.coefs, self.intercepts, strict=True)]
+        else:
+            parts = [linear_predictor(data.X, b, b0) for b, b0 in
+                     zip(self.coef_at(alpha), self.intercept_at(alpha), strict=True)]
+        eta = np.stack(parts, axis=-1)
+        if offset is not None:
+            shift = families.Multinomial().shift(offset, data.design.n, len(self.coefs)).T
+            eta = eta + (shift if alpha is not None else shift[:, None])
+        if kind == "class":
+            assert self.classes_ is not None
+            return np.asarray(self.classes_[eta.argmax(axis=-1)])
+        return families.get(self.family).inverse(eta) if kind == "response" else eta
+
+    def _check_columns(self, p: int, names: Any) -> None:
+        assert self.classes_ is not None
+        self.of(self.classes_[0])._check_columns(p, names)
+
+    @property
+    def names(self) -> Any:
+        """(p,) feature names, x0, x1, … where the input had none."""
+        assert self.classes_ is not None
+        return self.of(self.classes_[0]).names
+
+    def select(self, criterion: str | int) -> float:
+        """As `Path.select`, with df the number of non-zero coefficients of all classes and C − 1 intercepts."""
+        if isinstance(criterion, (int, np.integer)) and not isinstance(criterion, bool):
+            return super().select(criterion)
+        if criterion not in ("aic", "bic", "ebic"):
+            raise ValueError(f"criterion must be 'aic', 'bic', 'ebic' or an integer; got {criterion!r}")
+        from scipy.special import gammaln
+
+        n, C, p = self.n_samples, len(self.coefs), self.coefs[0].shape[0] * len(self.coefs)
+        k = np.sum([np.diff(part.indptr) for part in self.coefs], axis=0)
+        score = n * (1 - self.deviance_ratio) * self.null_deviance
+        score = score + (2 if criterion == "aic" else np.log(n)) * (k + (C - 1) * int(self.fit_intercept))
+        if criterion == "ebic":
+            score = score + 2 * (gammaln(p + 1) - gammaln(k + 1) - gammaln(p - k + 1))
+        return float(self.alphas[int(np.argmin(score))])
+
+    def to_frame(self) -> DataFrame:
+        """One row per α and class (pandas): what is known of the solution, then the coefficients ever selected."""
+        import pandas as pd
+
+        assert self.classes_ is not None
+        frames = [self.of(label).to_frame() for label in self.classes_]
+        for label, frame in zip(self.classes_, frames, strict=True):
+            frame.insert(1, "class", label)
+        return pd.concat(frames, ignore_index=True).fillna(0.0)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Coefficient profiles of the class with most of them; `path.of(label).plot()` draws any other."""
+        assert self.classes_ is not None
+        most = int(np.argmax([part.nnz for part in self.coefs]))
+        return self.of(self.classes_[most]).plot(ax)
+
+    def save(self, file: str | os.PathLike[str]) -> None:
+        """Write the path as JSON that `regfast.load` reads; bit for bit, without pickle."""
+        from .store import save_path
+
+        save_path(self, file)
+
+
+def joined(parts: list[sp.csc_array]) -> Any:
+    """(n_alphas,) in how many features any class has a coefficient."""
+    total = sum((abs(part) for part in parts[1:]), abs(parts[0]))
+    return np.diff(sp.csc_array(total).indptr).astype(np.int64)
