@@ -218,7 +218,7 @@ def solve_classes(problem: Problem, alphas: Float | None, *, n_alphas: int = 100
         n_passes=found.n_passes, status=np.array(status, dtype=np.str_), path_status=path_status,
         feature_names_in_=problem.data.names, classes_=problem.classes, l1_ratio=problem.penalties.l1_ratio, tol=tol,
         fit_intercept=problem.intercept, standardize=standardize, family=problem.family.name, scales=problem.sd,
-        alpha_max=null.alpha_max, n_samples=int(np.count_nonzero(problem.w)), null_deviance=2 * null.total,
+        alpha_max=null.alpha_max, n_samples=problem.size, null_deviance=2 * null.total,
         penalty_factors=problem.penalties.factors if keep[0] else None,
         bounds=(problem.penalties.lo, problem.penalties.hi) if keep[1] else None, has_offset=has_offset)
     if found.cut is not None:

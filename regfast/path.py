@@ -42,7 +42,8 @@ def prepare(X: Any, y: Any, *, family: Any = "gaussian", l1_ratio: float = 1.0, 
     likelihood.check(target, w)
     check.squarable("y" if offset is None else "y - offset", target)
     penalties = Penalties(ratio, check.factors(penalty_factors, p), *check.limits(bounds, p))
-    return build(data, target, w, family=likelihood, offset=shift, classes=response.classes,
+    trials = None if response.counts is None else round(response.counts[w > 0].sum())
+    return build(data, target, w, family=likelihood, offset=shift, classes=response.classes, trials=trials,
                  intercept=bool(fit_intercept), standardize=bool(standardize), penalties=penalties, n_alphas=solves)
 
 
@@ -223,7 +224,7 @@ def solve(problem: Problem, alphas: Float | None, *, n_alphas: int = 100, eps: f
         path_status=path_status, feature_names_in_=problem.data.names, classes_=problem.classes,
         l1_ratio=problem.penalties.l1_ratio, tol=tol, fit_intercept=problem.intercept, standardize=standardize,
         family=problem.family.name, scales=problem.sd, alpha_max=null.alpha_max,
-        n_samples=int(np.count_nonzero(problem.w)), null_deviance=2 * null.total,
+        n_samples=problem.size, null_deviance=2 * null.total,
         penalty_factors=problem.penalties.factors if keep_factors else None,
         bounds=(problem.penalties.lo, problem.penalties.hi) if keep_bounds else None, has_offset=has_offset)
     if cut:

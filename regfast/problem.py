@@ -67,7 +67,13 @@ class Problem:
     twin_of: NDArray[Any]  # (p,) int the first column that is equal to this one
     square: Float | None = None  # (p, p) Gram of the columns, centred where an intercept is fitted
     pull: Float | None = None  # (p,) X'W(y − its mean)
-    classes: NDArray[Any] | None = None  # (2,) labels of a binomial response
+    classes: NDArray[Any] | None = None  # (C,) labels
+    trials: int | None = None  # what a response of counts was counted over, where that is not one for each row
+
+    @property
+    def size(self) -> int:
+        """How many observations of positive weight there are."""
+        return int(np.count_nonzero(self.w)) if self.trials is None else self.trials
     centre: tuple[Float, float] | None = None  # (p,) means and mean response taken off beforehand (condense.py)
 
     def intercepts(self, b0: Any, coefs: Any) -> Any:
@@ -122,7 +128,7 @@ def scales(var: Float, standardize: bool) -> Float:
 
 def build(data: Data, y: Float, w: Float, *, intercept: bool, standardize: bool, penalties: Penalties,
           family: Family = SQUARED, offset: Float | None = None, classes: NDArray[Any] | None = None,
-          n_alphas: int = 0, stop: NDArray[np.int32] | None = None) -> Problem:
+          trials: int | None = None, n_alphas: int = 0, stop: NDArray[np.int32] | None = None) -> Problem:
     """Moments in one or two passes over X, then the weights of the penalty.
 
     `n_alphas`: how many strengths will be asked for; where X has many rows for its columns, the Gram then pays;
@@ -154,7 +160,8 @@ def build(data: Data, y: Float, w: Float, *, intercept: bool, standardize: bool,
         square += np.outer(mean, mean)
     loose = np.setdiff1d(free, block) if free.size > block.size else free[:0]
     return Problem(data, family, y, offset, w, intercept, penalties, mean if intercept else np.zeros(p), var, curvature,
-                   standardize, l1, l2, block, loose, twin_of, square, pull, classes=classes)
+                   standardize, l1, l2, block, loose, twin_of, square, pull, classes=classes,
+                   trials=trials)
 
 
 def measure(data: Data, w: Float, y: Float, intercept: bool, n_alphas: int,

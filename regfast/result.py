@@ -61,7 +61,7 @@ class Path:
     alpha_max : float
         The smallest α at which every penalised coefficient is zero.
     n_samples : int
-        Rows of positive weight.
+        Rows of positive weight; of a response of counts, what they add up to in those rows.
     null_deviance : float
         Weighted mean deviance of the intercept-only model.
     penalty_factors : (p,) float64, or None

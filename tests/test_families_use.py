@@ -295,3 +295,17 @@ def test_an_interrupt_carries_the_path_of_all_rows(family: str, monkeypatch: pyt
     with pytest.raises(KeyboardInterrupt) as caught:
         fit_cv(X, y, family=family, cv=4, **SHORT)
     same(vars(caught.value)["partial"], whole)
+
+
+def test_counts_are_as_many_observations_as_they_count() -> None:
+    rng = np.random.default_rng(5)
+    x = rng.standard_normal((40, 6))
+    trials = rng.integers(1, 9, 40)
+    won = rng.binomial(trials, 1 / (1 + np.exp(-x[:, 0] + 0.5 * x[:, 1])))
+    counts = np.column_stack([trials - won, won])
+    rows = np.repeat(np.arange(40), trials)
+    y = np.concatenate([np.arange(t) < k for t, k in zip(trials, won, strict=True)])
+    few = regfast.fit_path(x, counts, family="binomial", standardize=False)
+    many = regfast.fit_path(x[rows], y, family="binomial", standardize=False, alphas=few.alphas)
+    assert few.n_samples == many.n_samples == trials.sum()
+    assert few.select("ebic") == many.select("ebic")
