@@ -90,6 +90,8 @@ cdef class Newton(Solver):
         """Whether no working column that is zero wants to be otherwise."""
         cdef Py_ssize_t k, j
         cdef double noise = 4e-15 * sqrt(energy(&self.q))
+        if not self.matched:
+            return True
         for k in range(self.size):
             j = self.ids[k]
             if self.q.b[j] == 0 and self.excess(alpha, j, noise, 1) > 0:
@@ -154,8 +156,10 @@ cdef class Newton(Solver):
         if self.matched and self.pen.lasso is not None and self.active.alpha != a \
                 or self.active.factor.dropped > 50 + self.active.m // 2:
             self.matched = self.matched and self.active.refactor(self.pen, a)
-        if not self.matched:
-            status = self.match(a) if self.pays() else UNFIT
+        if not self.pays():
+            status = UNFIT
+        elif not self.matched:
+            status = self.match(a)
         if status == OK:
             status = self.admit_violators(a, &entered, &refused)
         for k in range(self.size):
