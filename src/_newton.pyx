@@ -34,7 +34,7 @@ cdef double MOVING = 0.01  # by which Newton's steps still move a row where ther
 cdef double FAINT = 1e-12  # of a row's weight: the least that saturation leaves of it in a model
 cdef double NOISE = 1e-13  # of P_null: what the objective may seem to rise by when nothing but rounding is left
 cdef double FORCING = 0.1  # of the model's gradient: what conjugate gradients leave
-cdef double WITHIN = 0.2   # of tol: what the working set is solved to before the other columns are looked at
+cdef double WITHIN = 0.5   # of tol: what the working set is solved to before the other columns are looked at
 
 
 cdef class Newton(Solver):
