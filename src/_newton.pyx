@@ -12,7 +12,7 @@ from libc.string cimport memcpy
 import numpy as np
 
 from regfast._gap cimport certificate
-from regfast._residual cimport energy, move
+from regfast._residual cimport correlate, energy, move
 from regfast._screen cimport Screen
 from regfast._solve cimport Solver
 from regfast._state cimport (ACTIVE, INTERRUPTED, MAX_ITER, NO_MEMORY, OK, ROUNDING, SEPARATED, UNFIT, WORKING, level_t,
@@ -32,6 +32,7 @@ cdef enum:
 cdef double AWAY = 20      # from where the intercept alone puts it: a row that fits without penalty seldom goes so far
 cdef double MOVING = 0.01  # by which Newton's steps still move a row where there is no minimum
 cdef double FAINT = 1e-12  # of a row's weight: the least that saturation leaves of it in a model
+cdef double CREEPING = 0.2  # as much nearer where coordinates descend: gap and error are of one size then
 cdef double NOISE = 1e-13  # of P_null: what the objective may seem to rise by when nothing but rounding is left
 cdef double FORCING = 0.1  # of the model's gradient: what conjugate gradients leave
 cdef double WITHIN = 0.5   # of tol: what the working set is solved to before the other columns are looked at
@@ -116,7 +117,7 @@ cdef class Newton(Solver):
         while True:
             now = self.measured(certificate(self.loss, self.pen, alpha, self.ids, self.size, &self.q, &self._eta[0],
                                             &self._c[0]))
-            if now <= aim and (self.quiet(alpha) or now > 0.5 * before):
+            if now <= (aim if self.matched else CREEPING * aim) and (self.quiet(alpha) or now > 0.5 * before):
                 return OK
             idle = 0 if now < 0.9 * best else idle + 1
             best = fmin(best, now)
@@ -192,7 +193,7 @@ cdef class Newton(Solver):
             i = self.ids[k]
             if self.q.b[i] != self._ahead[i]:
                 move(&self.q, &self.cols.line[self.cols.slot[i]], i, self.q.b[i] - self._ahead[i])
-        self.recorrelate()
+        self.reads += correlate(&self.q, self.cols, &j, 1, &self._c[0])
         if self._inside[j] == ACTIVE or not self.excess(a, j, 4e-15 * sqrt(energy(&self.q)), 10) > 0:
             return OK
         status = self.exchange(a, j)
