@@ -14,35 +14,23 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from . import validation as check
 from .blas import single_threaded
 from .condense import condense
-from .errors import MAX_ITER, NO_MEMORY, OK, STATUS, warn_not_converged
+from .errors import NO_MEMORY, STATUS, warn_not_converged
+from .plumbing import FLOATS, must, real, solve_at
 from .problem import EPS, Null, Penalties, Problem, build, grid, start
-from .unpenalised import unpenalised
 from .validation import Float
-
-FLOATS = [np.float64, np.float32]
 
 
 def _check_parameters(est: ElasticNet) -> None:
     """scikit-learn's constraints, in its words where they have some."""
-    name = type(est).__name__
-
-    def must(parameter: str, wanted: str, ok: bool) -> None:
-        if not ok:
-            value = getattr(est, parameter)
-            raise ValueError(f"The {parameter!r} parameter of {name} must be {wanted}. Got {value!r} instead.")
-
-    def real(x: Any) -> bool:
-        return isinstance(x, Real) and not isinstance(x, (bool, np.bool_)) and float(x) == float(x)
-
-    must("alpha", "a float in the range [0.0, inf)", real(est.alpha) and 0 <= est.alpha < np.inf)
-    must("l1_ratio", "a float in the range [0.0, 1.0]", real(est.l1_ratio) and 0 <= est.l1_ratio <= 1)
-    must("tol", "a float in the range [0.0, inf)", real(est.tol) and 0 <= est.tol < np.inf)
-    must("max_iter", "an int in the range [1, inf) or None",
+    must(est, "alpha", "a float in the range [0.0, inf)", real(est.alpha) and 0 <= est.alpha < np.inf)
+    must(est, "l1_ratio", "a float in the range [0.0, 1.0]", real(est.l1_ratio) and 0 <= est.l1_ratio <= 1)
+    must(est, "tol", "a float in the range [0.0, inf)", real(est.tol) and 0 <= est.tol < np.inf)
+    must(est, "max_iter", "an int in the range [1, inf) or None",
          est.max_iter is None or (isinstance(est.max_iter, Integral) and est.max_iter >= 1))
     for flag in ("fit_intercept", "copy_X", "warm_start", "positive"):
-        must(flag, "an instance of 'bool'", isinstance(getattr(est, flag), (bool, np.bool_)))
-    must("selection", "a str among {'cyclic', 'random'}", est.selection in ("cyclic", "random"))
-    must("precompute", "an instance of 'bool' or an array-like",
+        must(est, flag, "an instance of 'bool'", isinstance(getattr(est, flag), (bool, np.bool_)))
+    must(est, "selection", "a str among {'cyclic', 'random'}", est.selection in ("cyclic", "random"))
+    must(est, "precompute", "an instance of 'bool' or an array-like",
          isinstance(est.precompute, (bool, np.bool_)) or np.ndim(est.precompute) == 2)
 
 
@@ -164,24 +152,12 @@ class ElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def _solve(self, problem: Problem, warm: Float | None) -> tuple[Float, float, float, int, float, str]:
         """(coef, intercept, gap, epochs, relative gap, status) of one target."""
-        small = problem if self.alpha == 0 else condense(problem)
-        fit = small.fit()
-        null = start(problem, fit)
-        if self.alpha == 0:
-            last = unpenalised(problem, fit)
-            return last.coef, last.intercept, np.nan, last.n_iter, last.kkt, last.status
-        if warm is not None:
-            feasible = np.maximum(warm, 0.0) if self.positive else warm
-            fit.warm(np.where(np.isinf(problem.l1), 0.0, feasible))
-        with single_threaded():
-            _, _, _, b0, _, gaps, epochs, _, codes = fit.run(
-                np.array([float(self.alpha)]), float(self.tol), self.max_iter or 1000, False, null.total, None)
-        if len(codes) > len(b0):
-            raise MemoryError if codes[-1] == NO_MEMORY else fit.error or KeyboardInterrupt
-        assert codes[0] in (OK, MAX_ITER, MAX_ITER + 1)
-        coef = fit.coef()
-        return (coef, float(small.intercepts(b0[0], coef)), float(gaps[0]) * null.value, max(1, int(epochs[0])),
-                float(gaps[0]), STATUS[codes[0]])
+        if warm is not None and self.positive:
+            warm = np.maximum(warm, 0.0)
+        alpha = float(self.alpha)
+        found = solve_at(problem, alpha, float(self.tol), self.max_iter or 1000, warm)
+        gap = found.measure * found.null if alpha > 0 else np.nan
+        return found.coef, found.intercept, gap, found.n_iter, found.measure, found.status
 
     def predict(self, X: Any) -> Any:
         """X @ coef_ + intercept_, (n,) or (n, n_targets)."""

@@ -6,7 +6,8 @@ A further family is one class here and one in ``src/_loss.pyx``.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,11 +24,11 @@ class Response(NamedTuple):
 
     y: Float  # (n,)
     counts: Float | None = None  # (n,) what weights are to be multiplied by
-    classes: NDArray[Any] | None = None  # (2,) labels
+    classes: NDArray[Any] | None = None  # (C,) labels
 
 
 @dataclass(frozen=True)
-class Family:
+class Family(ABC):
     """A likelihood with its link; `name` reads back through `get`."""
 
     name = ""
@@ -51,17 +52,18 @@ class Family:
         return check.vector("offset", offset, n)
 
     def check(self, y: Float, w: Float) -> None:
-        """Check the rows of positive weight: the null model must have a finite intercept.
+        """Check the rows of positive weight: the null model must have a finite intercept. Here it always has.
 
         Raises
         ------
         ValueError
             It has not.
         """
+        return
 
+    @abstractmethod
     def loss(self, y: Float, w: Float, offset: Float | None) -> _loss.Loss:
         """The kernel's likelihood of a response under weights that sum to 1."""
-        raise NotImplementedError
 
     def inverse(self, eta: Float) -> Float:
         """The mean at a linear predictor."""
@@ -191,15 +193,12 @@ class CompoundPoisson(Poisson):
     """Amounts that may be zero, of variance μ^power, 1 < power < 2: what `Tweedie` makes between Poisson and gamma."""
 
     power: float = 1.5
+    name: str = field(init=False, repr=False)
+    measure: str = field(init=False, repr=False)
     known_scale = False
 
-    @property
-    def name(self) -> str:  # type: ignore[override]
-        return f"tweedie({self.power!r})"
-
-    @property
-    def measure(self) -> str:  # type: ignore[override]
-        return f"Tweedie deviance of power {self.power:g}"
+    def __post_init__(self) -> None:
+        vars(self).update(name=f"tweedie({self.power!r})", measure=f"Tweedie deviance of power {self.power:g}")
 
     def loss(self, y: Float, w: Float, offset: Float | None) -> _loss.Loss:
         return _loss.Tweedie(y, w, offset, self.power)
@@ -248,6 +247,10 @@ class Multinomial(Family):
         if not np.isfinite(out).all():
             raise ValueError("Input offset contains NaN or infinity")
         return np.ascontiguousarray(out.T)
+
+    def loss(self, y: Float, w: Float, offset: Float | None) -> _loss.Loss:
+        """That of one class, y (n,), with the others' predictors in the offset (see `multinomial`)."""
+        return _loss.Binomial(y, w, offset)
 
     def inverse(self, eta: Float) -> Float:
         """Probabilities, the classes along the last axis."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from numbers import Integral, Real
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
@@ -12,29 +13,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import families
 from . import validation as check
-from .blas import single_threaded
-from .condense import condense
-from .errors import NO_MEMORY, STATUS, warn_not_converged
-from .estimators import FLOATS
+from .errors import warn_not_converged
 from .path import prepare
-from .problem import Problem, linear_predictor, start
-from .unpenalised import unpenalised
+from .plumbing import FLOATS, Solution, must, real, solve_at
+from .problem import linear_predictor
 from .validation import Float
 
 ACCURACY = 1e-10
 """The gap that is aimed at where `tol` asks for less: the steps from 1e-4 to here are few and cost next to nothing."""
-
-
-class Solution(NamedTuple):
-    coef: Float  # (p,)
-    intercept: float
-    n_iter: int
-    measure: float  # relative duality gap; KKT residual for α = 0
-    status: str
-
-
-def real(x: Any) -> bool:
-    return isinstance(x, Real) and not isinstance(x, (bool, np.bool_)) and float(x) == float(x)
 
 
 def whole(x: Any, lo: int) -> bool:
@@ -44,27 +30,22 @@ def whole(x: Any, lo: int) -> bool:
 class Linear(BaseEstimator):
     """What every estimator here does: check parameters in scikit-learn's words, solve, apply coefficients."""
 
-    def must(self, parameter: str, wanted: str, ok: bool) -> None:
-        if not ok:
-            name, value = type(self).__name__, getattr(self, parameter)
-            raise ValueError(f"The {parameter!r} parameter of {name} must be {wanted}. Got {value!r} instead.")
-
     def check_common(self, least_iter: int) -> None:
-        self.must("tol", "a float in the range [0.0, inf)", real(self.tol) and 0 <= self.tol < np.inf)
-        self.must("max_iter", f"an int in the range [{least_iter}, inf)", whole(self.max_iter, least_iter))
+        must(self, "tol", "a float in the range [0.0, inf)", real(self.tol) and 0 <= self.tol < np.inf)
+        must(self, "max_iter", f"an int in the range [{least_iter}, inf)", whole(self.max_iter, least_iter))
         for flag in ("fit_intercept", "warm_start"):
-            self.must(flag, "an instance of 'bool'", isinstance(getattr(self, flag), (bool, np.bool_)))
-        self.must("verbose", "an int in the range [0, inf) or a bool",
-                   isinstance(self.verbose, (bool, np.bool_)) or whole(self.verbose, 0))
+            must(self, flag, "an instance of 'bool'", isinstance(getattr(self, flag), (bool, np.bool_)))
+        must(self, "verbose", "an int in the range [0, inf) or a bool",
+             isinstance(self.verbose, (bool, np.bool_)) or whole(self.verbose, 0))
 
     def solve(self, X: Any, y: Float, family: families.Family, alpha: float, l1_ratio: float,
-               sample_weight: Any) -> Solution:
+              sample_weight: Any) -> Solution:
         """The model at one α, from the last coefficients if they may be used."""
         problem = prepare(X, y, family=family, l1_ratio=l1_ratio, sample_weight=sample_weight,
                           fit_intercept=self.fit_intercept, standardize=False, solves=int(alpha > 0))
         warm = np.ravel(self.coef_).astype(np.float64) if self.warm_start and hasattr(self, "coef_") else None
-        return at(problem, alpha, min(float(self.tol), ACCURACY), int(self.max_iter),
-                   warm if warm is not None and len(warm) == X.shape[1] else None)
+        return solve_at(problem, alpha, min(float(self.tol), ACCURACY), int(self.max_iter),
+                        warm if warm is not None and len(warm) == X.shape[1] else None)
 
     def linear(self, X: Any) -> Any:
         """Linear predictor (n,), of the coefficients' float type."""
@@ -78,30 +59,11 @@ class Linear(BaseEstimator):
         return tags
 
 
-def at(problem: Problem, alpha: float, tol: float, max_iter: int, warm: Float | None) -> Solution:
-    """The solution at one α."""
-    small = condense(problem) if alpha > 0 else problem
-    fit = small.fit()
-    null = start(problem, fit)
-    if alpha == 0:
-        last = unpenalised(problem, fit)
-        return Solution(last.coef, last.intercept, last.n_iter, last.kkt, last.status)
-    if warm is not None:
-        fit.warm(np.where(np.isinf(problem.l1), 0.0, warm))
-    with single_threaded():
-        _, _, _, b0, _, gaps, epochs, _, codes = fit.run(np.array([alpha]), tol, max_iter, False, null.total, None)
-    if len(codes) > len(b0):
-        raise MemoryError if codes[-1] == NO_MEMORY else fit.error or KeyboardInterrupt
-    coef = fit.coef()
-    return Solution(coef, float(small.intercepts(b0[0], coef)), max(1, int(epochs[0])), float(gaps[0]),
-                    STATUS[codes[0]])
-
-
 def kind(alpha: float) -> str:
     return "duality gap" if alpha > 0 else "kkt residual"
 
 
-class _Regressor(RegressorMixin, Linear):
+class _Regressor(RegressorMixin, Linear, ABC):
     """A penalised regression whose family is a method."""
 
     def __init__(self, *, alpha: float = 1.0, fit_intercept: bool = True, solver: str = "lbfgs", max_iter: int = 100,
@@ -115,8 +77,9 @@ class _Regressor(RegressorMixin, Linear):
         self.verbose = verbose
         self.l1_ratio = l1_ratio
 
+    @abstractmethod
     def _family(self) -> families.Family:
-        raise NotImplementedError
+        """What `power` and `link` name, where there are such parameters."""
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit to X (n, p), dense or sparse, and y (n,).
@@ -133,14 +96,14 @@ class _Regressor(RegressorMixin, Linear):
         ValueError
             Input or a parameter is not what it must be.
         """
-        self.must("alpha", "a float in the range [0.0, inf)", real(self.alpha) and 0 <= self.alpha < np.inf)
-        self.must("l1_ratio", "a float in the range [0.0, 1.0]", real(self.l1_ratio) and 0 <= self.l1_ratio <= 1)
-        self.must("solver", "a str among {'lbfgs', 'newton-cholesky'}", self.solver in ("lbfgs", "newton-cholesky"))
+        must(self, "alpha", "a float in the range [0.0, inf)", real(self.alpha) and 0 <= self.alpha < np.inf)
+        must(self, "l1_ratio", "a float in the range [0.0, 1.0]", real(self.l1_ratio) and 0 <= self.l1_ratio <= 1)
+        must(self, "solver", "a str among {'lbfgs', 'newton-cholesky'}", self.solver in ("lbfgs", "newton-cholesky"))
         self.check_common(least_iter=1)
         family, alpha = self._family(), float(self.alpha)
         X, y = validate_data(self, X, y, accept_sparse=["csc", "csr"], dtype=FLOATS, y_numeric=True)
         found = self.solve(X, np.asarray(y, dtype=np.float64), family, alpha, float(self.l1_ratio),
-                            None if isinstance(sample_weight, Real) else sample_weight)
+                           None if isinstance(sample_weight, Real) else sample_weight)
         self.coef_ = found.coef.astype(X.dtype, copy=False)
         self.intercept_ = X.dtype.type(found.intercept) if self.fit_intercept else 0.0
         self.n_iter_ = found.n_iter
@@ -196,7 +159,7 @@ class PoissonRegressor(_Regressor):
     max_iter : int
         Newton steps and epochs of coordinate descent.
     tol : float
-        Upper bound on the duality gap relative to the null model's deviance; 1e-8 is reached for where more is allowed.
+        Upper bound on the duality gap relative to the null model's deviance; 1e-10 is aimed at where more is allowed.
     warm_start : bool
         Begin from the coefficients of the last fit.
     verbose : int
@@ -269,6 +232,6 @@ class TweedieRegressor(_Regressor):
         self.link = link
 
     def _family(self) -> families.Family:
-        self.must("power", "a float in the range (-inf, inf)", real(self.power) and abs(self.power) < np.inf)
-        self.must("link", "a str among {'auto', 'identity', 'log'}", self.link in ("auto", "identity", "log"))
+        must(self, "power", "a float in the range (-inf, inf)", real(self.power) and abs(self.power) < np.inf)
+        must(self, "link", "a str among {'auto', 'identity', 'log'}", self.link in ("auto", "identity", "log"))
         return families.Tweedie(self.power, self.link)

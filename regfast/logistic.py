@@ -18,10 +18,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from . import families
 from . import validation as check
 from .errors import warn_not_converged
-from .estimators import FLOATS
-from .glm import Linear, kind, real
+from .glm import Linear, kind
 from .multinomial import solve_classes
 from .path import prepare
+from .plumbing import FLOATS, must, real
 from .problem import linear_predictor
 from .validation import Float
 
@@ -128,7 +128,7 @@ class LogisticRegression(ClassifierMixin, Linear):
         else:
             found = self.solve(X, (y == self.classes_[1]).astype(np.float64), families.Binomial(), alpha, l1_ratio, w)
             coef, intercept = found.coef[None], np.array([found.intercept])
-            n_iter, measure, status = found[2:]
+            n_iter, measure, status = found[2:5]
         self.coef_ = coef.astype(X.dtype, copy=False)
         self.intercept_ = np.zeros(len(coef), dtype=X.dtype)
         if self.fit_intercept:
@@ -149,18 +149,18 @@ class LogisticRegression(ClassifierMixin, Linear):
                 str(path.status[0]))
 
     def _check_parameters(self) -> None:
-        self.must("C", "a float in the range (0.0, inf]", real(self.C) and self.C > 0)
-        self.must("l1_ratio", "a float in the range [0.0, 1.0] or None",
+        must(self, "C", "a float in the range (0.0, inf]", real(self.C) and self.C > 0)
+        must(self, "l1_ratio", "a float in the range [0.0, 1.0] or None",
                   self.l1_ratio is None or (real(self.l1_ratio) and 0 <= self.l1_ratio <= 1))
-        self.must("penalty", "a str among {'l1', 'l2', 'elasticnet'} or None",
+        must(self, "penalty", "a str among {'l1', 'l2', 'elasticnet'} or None",
                   self.penalty is None or self.penalty in ("deprecated", "l1", "l2", "elasticnet"))
-        self.must("dual", "an instance of 'bool'", isinstance(self.dual, (bool, np.bool_)))
-        self.must("intercept_scaling", "a float in the range (0.0, inf)",
+        must(self, "dual", "an instance of 'bool'", isinstance(self.dual, (bool, np.bool_)))
+        must(self, "intercept_scaling", "a float in the range (0.0, inf)",
                   real(self.intercept_scaling) and 0 < self.intercept_scaling < np.inf)
-        self.must("class_weight", "an instance of 'dict', a str among {'balanced'} or None",
+        must(self, "class_weight", "an instance of 'dict', a str among {'balanced'} or None",
                   self.class_weight is None or isinstance(self.class_weight, dict) or self.class_weight == "balanced")
-        self.must("solver", f"a str among {set(SOLVERS)}", self.solver in SOLVERS)
-        self.must("n_jobs", "None or an instance of 'int'", self.n_jobs is None or isinstance(self.n_jobs, Integral))
+        must(self, "solver", f"a str among {set(SOLVERS)}", self.solver in SOLVERS)
+        must(self, "n_jobs", "None or an instance of 'int'", self.n_jobs is None or isinstance(self.n_jobs, Integral))
         self.check_common(least_iter=0)
         check_random_state(self.random_state)
         if self.n_jobs is not None:

@@ -20,9 +20,8 @@ from scipy.special import logsumexp, xlogy
 from ._path import Fit
 from .blas import single_threaded
 from .errors import SEPARATED, STATUS, attach
-from .families import Binomial
 from .multipath import MultiPath, joined
-from .problem import EPS, RIDGE_GRID, Null, Problem, build, grid
+from .problem import EPS, RIDGE_GRID, Null, Problem, bare, grid
 from .validation import Float
 
 T = TypeVar("T")
@@ -52,7 +51,7 @@ class Softmax:
         self.classes, n = self.y.shape
         self.shift = np.zeros_like(self.y) if problem.offset is None else problem.offset
         self.offsets = [np.zeros(n) for _ in range(self.classes)]
-        self.fits = [replace(problem, family=Binomial(), y=y, offset=offset).fit(stop)
+        self.fits = [replace(problem, y=y, offset=offset).fit(stop)
                      for y, offset in zip(self.y, self.offsets, strict=True)]
         self.eta = self.shift.copy()
         if problem.intercept:
@@ -229,10 +228,7 @@ def solve_classes(problem: Problem, alphas: Float | None, *, n_alphas: int = 100
 
 def unpenalised(problem: Problem, so_far: Solution, tol: float) -> Solution:
     """α = 0 joins a path: the null model of the problem in which no column is penalised."""
-    factors = np.where(np.isinf(problem.penalties.factors), np.inf, 0.0)
-    bare = build(problem.data, problem.y, problem.w, intercept=problem.intercept, standardize=False,
-                 penalties=replace(problem.penalties, factors=factors), family=problem.family, offset=problem.offset)
-    model = Softmax(bare)
+    model = Softmax(bare(problem))
     null = model.start()
     gap = model.gap(1.0, max(null.total, 1e-300))
     word = STATUS[null.status] if gap <= tol or null.status == SEPARATED else "rounding"

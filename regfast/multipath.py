@@ -63,8 +63,7 @@ class MultiPath(Path):
         return np.array([(1 - t) * part[:, [i]].toarray()[:, 0] + t * part[:, [j]].toarray()[:, 0]
                          for part in self.coefs])
 
-    def intercept_at(self, alpha: float, *, exact: bool = False, X: Any = None, y: Any = None,  # type: ignore[override]
-                     **fit_args: Any) -> Float:
+    def intercept_at(self, alpha: float, *, exact: bool = False, X: Any = None, y: Any = None, **fit_args: Any) -> Any:
         """Intercepts at any α, (C,); as `Path.coef_at`."""
         if exact:
             return np.asarray(self._exactly(alpha, X, y, **fit_args).intercepts[:, 0])

@@ -186,6 +186,13 @@ def measure(data: Data, w: Float, y: Float, intercept: bool, n_alphas: int,
     return mean, var, twins(mean, var, mark), None, None
 
 
+def bare(problem: Problem) -> Problem:
+    """The same problem with no column penalised: its null model is the fit without a penalty."""
+    free = np.where(np.isinf(problem.penalties.factors), np.inf, 0.0)
+    return build(problem.data, problem.y, problem.w, intercept=problem.intercept, standardize=False,
+                 penalties=replace(problem.penalties, factors=free), family=problem.family, offset=problem.offset)
+
+
 def twins(mean: Float, var: Float, mark: Float) -> NDArray[Any]:
     """(p,) the lowest index of a column equal to this one: equal columns have bit-equal moments and random marks."""
     p = len(mark)

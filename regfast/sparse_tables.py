@@ -54,6 +54,8 @@ def read_npz(
             loaded: Any = sparse.load_npz(stream)
         X: Any = sparse.csr_array(loaded, dtype=np.float64)
         X.check_format(full_check=True)  # no index out of range may reach compiled code
+    # what NumPy, zipfile and SciPy raise for a file that is not theirs; SciPy's word for a format it does not know is
+    # NotImplementedError
     except (ValueError, KeyError, AttributeError, EOFError, NotImplementedError, BadZipFile) as err:
         raise ValueError(f"{file.name}: not readable as scipy.sparse.save_npz writes it: {err}") from err
     if np.isnan(X.data).any():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +11,7 @@ import scipy.sparse.linalg as spl
 
 from ._path import Fit
 from .errors import STATUS
-from .problem import Problem, build, columns, start
+from .problem import Problem, bare, columns, start
 from .validation import Float
 
 
@@ -74,11 +73,9 @@ def least_squares(problem: Problem, fit: Fit) -> Solution:
 
 def _bounded(problem: Problem) -> tuple[Float, str]:
     """Every column free within its bounds: the null model of the problem in which none is penalised."""
-    free = np.where(np.isinf(problem.penalties.factors), np.inf, 0.0)
-    bare = build(problem.data, problem.y, problem.w, intercept=problem.intercept, standardize=False,
-                 penalties=replace(problem.penalties, factors=free), family=problem.family, offset=problem.offset)
-    fit = bare.fit()
-    status = start(bare, fit).status
+    unheld = bare(problem)
+    fit = unheld.fit()
+    status = start(unheld, fit).status
     return fit.coef(), STATUS[status]
 
 

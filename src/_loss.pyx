@@ -186,6 +186,20 @@ cdef double log_mean(Py_ssize_t n, const double *eta, double sign, const double 
     return top + log(total)
 
 
+cdef double divergence(Loss loss, const double *y, const double *mu, double s, double *scratch) noexcept nogil:
+    """Σ w [m log(m/μ) − m + μ] for m = (1 − s) y + s μ, half the Poisson deviance of m from μ; y = NULL: all 1"""
+    cdef Py_ssize_t i
+    cdef double total = 0, target = 1
+    for i in range(loss.n):
+        target = target if y == NULL else y[i]
+        scratch[i] = drift(target, mu[i], s)
+    regfast_log1p(scratch, loss.n)
+    for i in range(loss.n):
+        target = target if y == NULL else y[i]
+        total += loss.w[i] * (((1 - s) * target + s * mu[i]) * scratch[i] - (1 - s) * (target - mu[i]))
+    return fmax(total, 0)
+
+
 cdef class Poisson(Loss):
     """ℓ = e^η − y η, y ≥ 0."""
     cdef double saturated, level
@@ -220,17 +234,9 @@ cdef class Poisson(Loss):
         return fmax(total - self.saturated, 0)
 
     cdef double young(self, double s, const double *eta, const residual_t *q) noexcept nogil:
-        cdef Py_ssize_t i
-        cdef double total = 0
         cdef double *mu = &self._scratch[0]
-        cdef double *up = &self._scratch[self.n]
         regfast_exp(eta, 0, mu, self.n)
-        for i in range(self.n):
-            up[i] = drift(self.y[i], mu[i], s)
-        regfast_log1p(up, self.n)
-        for i in range(self.n):
-            total += self.w[i] * (((1 - s) * self.y[i] + s * mu[i]) * up[i] - (1 - s) * (self.y[i] - mu[i]))
-        return fmax(total, 0)
+        return divergence(self, self.y, mu, s, mu + self.n)
 
 
 cdef class Gamma(Loss):
@@ -273,19 +279,13 @@ cdef class Gamma(Loss):
 
     cdef double young(self, double s, const double *eta, const residual_t *q) noexcept nogil:
         cdef Py_ssize_t i
-        cdef double total = 0
-        cdef double *ratio = &self._scratch[0]
-        cdef double *up = &self._scratch[self.n]
-        for i in range(self.n):  # y/μ, whose best value is 1, takes the place of μ
-            up[i] = -eta[i]
-        regfast_exp(up, 0, ratio, self.n)
+        cdef double *ratio = &self._scratch[0]  # y/μ, whose best value is 1, takes the place of μ
+        for i in range(self.n):
+            ratio[i] = -eta[i]
+        regfast_exp(ratio, 0, ratio, self.n)
         for i in range(self.n):
             ratio[i] = fmax(ratio[i] * self.y[i], 1e-300)
-            up[i] = drift(1, ratio[i], s)
-        regfast_log1p(up, self.n)
-        for i in range(self.n):
-            total += self.w[i] * ((1 - s + s * ratio[i]) * up[i] - (1 - s) * (1 - ratio[i]))
-        return fmax(total, 0)
+        return divergence(self, NULL, ratio, s, ratio + self.n)
 
 
 cdef class Tweedie(Loss):

@@ -20,6 +20,9 @@ cdef class Newton(Solver):
     cdef bint quiet(self, double alpha) noexcept nogil
     cdef bint stale(self, double now, double before, double aim) noexcept nogil
     cdef status_t step_on_model(self, double a) noexcept nogil
+    cdef void in_units(self) noexcept nogil
+    cdef void step_back(self) noexcept nogil
+    cdef double distance(self) noexcept nogil
     cdef status_t trade(self, double a, Py_ssize_t j) noexcept nogil
     cdef status_t creep(self, double a) noexcept nogil
     cdef bint pays(self) noexcept nogil

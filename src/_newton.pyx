@@ -148,7 +148,7 @@ cdef class Newton(Solver):
         self.fresh = False
         for i in range(self.q.n):
             self._base[i] = self._eta[i] - self.b0
-            self.q.r[i] /= self.total
+        self.in_units()
         for k in range(self.size):
             self._c[self.ids[k]] /= self.total
             self.old[k] = self.q.b[self.ids[k]]
@@ -163,27 +163,35 @@ cdef class Newton(Solver):
             status = self.match(a)
         if status == OK:
             status = self.admit_violators(a, &entered, &refused)
-        for k in range(self.size):
+        for k in range(self.size):  # (for `trade`)
             self._ahead[self.ids[k]] = self.q.b[self.ids[k]]
         if status == OK and not self.active.descend(&self.q, self.pen, a, &self._c[0], &self._inside[0]):
             status = UNFIT
         if status == OK and entered == 0 and refused >= 0:
             status = self.trade(a, refused)
-        if status == UNFIT:  # dependent columns, or too many: by coordinates, from where the step began
-            status = OK
-            self.matched = False
-            for k in range(self.size):
-                self.q.b[self.ids[k]] = self.old[k]
-            self.face(&self.truth)
-            memcpy(&self._eta[0], &self._base[0], self.q.n * sizeof(double))
-            self.respond()
-            for i in range(self.q.n):
-                self.q.r[i] /= self.total
-            self.face(&self.model)
-            if status == OK:
-                status = self.creep(a)
+        if status == UNFIT:  # dependent columns, or too many
+            self.step_back()
+            status = self.creep(a)
         self.face(&self.truth)
         return status
+
+    cdef void in_units(self) noexcept nogil:
+        """r in those of the model"""
+        cdef Py_ssize_t i
+        for i in range(self.q.n):
+            self.q.r[i] /= self.total
+
+    cdef void step_back(self) noexcept nogil:
+        """b and r are again what they were when the step began; the active set is not."""
+        cdef Py_ssize_t k
+        self.matched = False
+        for k in range(self.size):
+            self.q.b[self.ids[k]] = self.old[k]
+        self.face(&self.truth)
+        memcpy(&self._eta[0], &self._base[0], self.q.n * sizeof(double))
+        self.respond()
+        self.in_units()
+        self.face(&self.model)
 
     cdef status_t trade(self, double a, Py_ssize_t j) noexcept nogil:
         """Column j depends on the active ones: if it still wants in when they are at their best, one of them leaves."""
@@ -277,23 +285,25 @@ cdef class Newton(Solver):
     cdef status_t bare(self) noexcept nogil:
         if self.loss.quadratic:
             return Solver.bare(self)
-        cdef Py_ssize_t i
         cdef status_t status
-        cdef double far = 0, still = 0
         memcpy(&self._ray[0], &self._eta[0], self.q.n * sizeof(double))
         status = self.follow(1, 1e-13, 1000, LONG)
-        for i in range(self.q.n):
-            far = fmax(far, fabs(self._eta[i] - self._ray[i]))
-        if far > AWAY and status < INTERRUPTED:  # where there is a minimum, one more step from it leads nowhere
+        if self.distance() > AWAY and status < INTERRUPTED:  # from a minimum one more step leads nowhere
             memcpy(&self._ray[0], &self._eta[0], self.q.n * sizeof(double))
             self.linearise()
             status = self.step_on_model(1 / self.total)
             self.refresh()
-            for i in range(self.q.n):
-                still = fmax(still, fabs(self._eta[i] - self._ray[i]))
             if status < INTERRUPTED:
-                return SEPARATED if still > MOVING else OK
+                return SEPARATED if self.distance() > MOVING else OK
         return OK if status == ROUNDING else status
+
+    cdef double distance(self) noexcept nogil:
+        """The most that η differs by from what `bare` has kept of it."""
+        cdef Py_ssize_t i
+        cdef double most = 0
+        for i in range(self.q.n):
+            most = fmax(most, fabs(self._eta[i] - self._ray[i]))
+        return most
 
     cdef void tangent(self, double alpha, double *v) noexcept nogil:
         if self.loss.quadratic:

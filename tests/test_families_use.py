@@ -191,7 +191,7 @@ def test_a_score_that_is_not_defined_is_no_score() -> None:
                 fit_cv(X, Y[family], family=family, cv=LeaveOneOut(), scoring=scoring, n_alphas=3)
 
 
-@pytest.mark.filterwarnings("ignore:the best alpha")
+@pytest.mark.filterwarnings("ignore:the best alpha")  # of a short grid the edge is often best, and is told, rightly
 def test_a_row_far_away_does_not_break_the_mean() -> None:
     """A log link predicts e^1000 there, in the fold that has not seen it."""
     far = X.copy()
@@ -204,7 +204,7 @@ def test_a_row_far_away_does_not_break_the_mean() -> None:
         assert found.alpha_1se >= found.alpha_min
 
 
-@pytest.mark.filterwarnings("ignore:the best alpha")
+@pytest.mark.filterwarnings("ignore:the best alpha")  # as above: which α is best is not the question here
 @every_family
 def test_every_row_by_the_fold_that_held_it_out(family: str) -> None:
     y = Y[family]

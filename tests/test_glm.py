@@ -84,7 +84,7 @@ CHECKED = [
 ]  # fmt: skip
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # of max_iter=5, which is scikit-learn's
 @parametrize_with_checks(CHECKED)
 def test_checks_of_scikit_learn(estimator: Any, check: Any) -> None:
     check(estimator)

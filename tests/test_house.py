@@ -24,7 +24,7 @@ FLOORS = [
     {"_path", "_moments"},
     {"problem", "result", "store", "validation", "conventions", "errors", "blas", "unpenalised", "condense", "gram",
      "families", "multipath"},
-    {"multinomial"},
+    {"multinomial", "plumbing"},
     {"path", "certificate", "reference", "reference_logistic"},
     {"estimators", "glm", "logistic", "cv", "plots", "sparse_tables", "tables", "report", "cli", "demo"},
 ]

@@ -44,41 +44,37 @@ def by_regfast(X: Any, y: Float, alphas: Float) -> Fits:
 SOLVERS = {"reference": by_reference, "NumPy": by_numpy, "regfast": by_regfast}
 
 
-def seconds(kind: str, solver: str) -> float:
-    """Time of one path of five α's, from α_max / 2.2 to α_max / 50; the least of five where that is quick.
+def seconds(data: tuple[Any, Float], solve: Callable[..., Fits], least: float, who: str, **same: Any) -> float:
+    """Time of one path of five α's, down to `least`·α_max; the least of five where that is quick.
 
     Raises
     ------
     RuntimeError
         A solution is further from the optimum than `GAP`, by `regfast.certify`.
     """
-    X, y = PROBLEMS[kind]()
-    alphas = np.geomspace(1, 0.02, 6)[1:] * regfast.alpha_max(X, y, standardize=False)
+    X, y = data
+    alphas = np.geomspace(1, least, 6)[1:] * regfast.alpha_max(X, y, standardize=False, **same)
     times: list[float] = []
     while not times or (len(times) < 5 and sum(times) < 2):
         start = time.perf_counter()
-        fits = SOLVERS[solver](X, y, alphas)
+        fits = solve(X, y, alphas)
         times.append(time.perf_counter() - start)
     for alpha, (coef, intercept) in zip(alphas, fits, strict=True):
-        gap = regfast.certify(X, y, coef, intercept, alpha=alpha, standardize=False).gap
+        gap = regfast.certify(X, y, coef, intercept, alpha=alpha, standardize=False, **same).gap
         if gap > GAP * (1 + 1e-6):  # the same gap, summed in another order
-            raise RuntimeError(f"{solver}, {kind}, alpha={alpha:g}: gap {gap:g} is over {GAP:g}")
+            raise RuntimeError(f"{who}, alpha={alpha:g}: gap {gap:g} is over {GAP:g}")
     return min(times)
 
 
-class Against:
-    """Five α's to a gap of 1e-4, from arrays to coefficients."""
+def slow() -> bool:
+    return os.environ.get("REGFAST_ASV_SLOW") == "1"
 
-    params = (list(PROBLEMS), list(SOLVERS))
+
+class _Tracked:
+    """What was timed once, in `setup_cache`, which asv wants in each class."""
+
     param_names = ("storage", "solver")
     timeout = 3600
-
-    def setup_cache(self) -> dict[tuple[str, str], float]:
-        if os.environ.get("REGFAST_ASV_SLOW") != "1":
-            return {}
-        return {(kind, solver): seconds(kind, solver) for kind in PROBLEMS for solver in SOLVERS}
-
-    setup_cache.timeout = 3600
 
     def setup(self, took: dict[tuple[str, str], float], kind: str, solver: str) -> None:
         if not took:
@@ -95,3 +91,15 @@ class Against:
         return took[kind, solver] / took[kind, "regfast"]
 
     track_speedup.unit = "x"
+
+
+class Against(_Tracked):
+    """Five α's, from α_max / 2.2 to α_max / 50, to a gap of 1e-4, from arrays to coefficients."""
+
+    params = (list(PROBLEMS), list(SOLVERS))
+
+    def setup_cache(self) -> dict[tuple[str, str], float]:
+        return {(kind, name): seconds(PROBLEMS[kind](), solve, 0.02, f"{name}, {kind}")
+                for kind in PROBLEMS for name, solve in SOLVERS.items() if slow()}
+
+    setup_cache.timeout = 3600

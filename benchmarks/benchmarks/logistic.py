@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +11,7 @@ import regfast
 from regfast import reference
 from regfast.reference_logistic import logistic_coordinate_descent
 
-from .against import GAP, Fits
+from .against import GAP, Fits, _Tracked, seconds, slow
 from .problems import Float, dense, problem, text
 
 
@@ -65,55 +63,13 @@ def by_regfast(X: Any, y: Float, alphas: Float) -> Fits:
 SOLVERS = {"reference": by_reference, "regfast": by_regfast}
 
 
-def seconds(kind: str, solver: str) -> float:
-    """Time of one path of five α's, from α_max / 1.6 to α_max / 10; the least of five where that is quick.
-
-    Raises
-    ------
-    RuntimeError
-        A solution is further from the optimum than `GAP`, by `regfast.certify`.
-    """
-    X, y = PROBLEMS[kind]()
-    same: dict[str, Any] = {"family": "binomial", "standardize": False}
-    alphas = np.geomspace(1, 0.1, 6)[1:] * regfast.alpha_max(X, y, **same)
-    times: list[float] = []
-    while not times or (len(times) < 5 and sum(times) < 2):
-        start = time.perf_counter()
-        fits = SOLVERS[solver](X, y, alphas)
-        times.append(time.perf_counter() - start)
-    for alpha, (coef, intercept) in zip(alphas, fits, strict=True):
-        gap = regfast.certify(X, y, coef, intercept, alpha=alpha, **same).gap
-        if gap > GAP * (1 + 1e-6):  # the same gap, summed in another order
-            raise RuntimeError(f"{solver}, {kind}, alpha={alpha:g}: gap {gap:g} is over {GAP:g}")
-    return min(times)
-
-
-class LogisticAgainst:
-    """Five α's to a gap of 1e-4, from arrays to coefficients."""
+class LogisticAgainst(_Tracked):
+    """Five α's, from α_max / 1.6 to α_max / 10, to a gap of 1e-4, from arrays to coefficients."""
 
     params = (list(PROBLEMS), list(SOLVERS))
-    param_names = ("storage", "solver")
-    timeout = 3600
 
     def setup_cache(self) -> dict[tuple[str, str], float]:
-        if os.environ.get("REGFAST_ASV_SLOW") != "1":
-            return {}
-        return {(kind, solver): seconds(kind, solver) for kind in PROBLEMS for solver in SOLVERS}
+        return {(kind, name): seconds(PROBLEMS[kind](), solve, 0.1, f"{name}, {kind}", family="binomial")
+                for kind in PROBLEMS for name, solve in SOLVERS.items() if slow()}
 
     setup_cache.timeout = 3600
-
-    def setup(self, took: dict[tuple[str, str], float], kind: str, solver: str) -> None:
-        if not took:
-            # asv's own word for "not now": the benchmark is skipped with this message
-            raise NotImplementedError("minutes of plain Python: set REGFAST_ASV_SLOW=1")
-
-    def track_seconds(self, took: dict[tuple[str, str], float], kind: str, solver: str) -> float:
-        return took[kind, solver]
-
-    track_seconds.unit = "s"
-
-    def track_speedup(self, took: dict[tuple[str, str], float], kind: str, solver: str) -> float:
-        """How many times longer than regfast."""
-        return took[kind, solver] / took[kind, "regfast"]
-
-    track_speedup.unit = "x"
