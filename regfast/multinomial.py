@@ -19,9 +19,9 @@ from scipy.special import logsumexp, xlogy
 
 from ._path import Fit
 from .blas import single_threaded
-from .errors import SEPARATED, STATUS, attach
+from .errors import INTERRUPTED, NO_MEMORY, SEPARATED, STATUS, attach
 from .multipath import MultiPath, joined
-from .problem import EPS, RIDGE_GRID, Null, Problem, bare, grid
+from .problem import EPS, RIDGE_GRID, Null, Problem, bare, binding, facts, grid
 from .validation import Float
 
 T = TypeVar("T")
@@ -196,30 +196,17 @@ def solve_classes(problem: Problem, alphas: Float | None, *, n_alphas: int = 100
     tell = None if report is None else lambda k, gap: report(k + 1, len(asked))
     positive = asked[asked > 0] if null.status != SEPARATED else asked[asked > 0][:1]
     found = solve_path(model, positive, null.value, null.total, tol=tol, max_iter=max_iter,
-                       early_stop=early_stop and alphas is None, tell=tell)
+                       early_stop=early_stop and alphas is None and not binding(problem), tell=tell)
     if found.cut is None and len(positive) < len(asked) and null.status != SEPARATED:
         found = unpenalised(problem, found, tol)
-    status = found.status if null.status != SEPARATED else ["separated"] * len(found.status)
-    done = len(status)
-    path_status = "complete" if done == len(asked) else \
-        "saturated" if done and found.values[-1] < 1e-3 * null.total else "flat"
-    if found.cut is not None:
-        path_status = "interrupted" if isinstance(found.cut, KeyboardInterrupt) else "no_memory"
-    elif "separated" in status:
-        path_status = "separated"
-    elif null.value == 0:
-        path_status = "constant"
+    done = len(found.status)
+    status = np.array(found.status if null.status != SEPARATED else ["separated"] * done, dtype=np.str_)
+    cut = "" if found.cut is None else STATUS[INTERRUPTED if isinstance(found.cut, KeyboardInterrupt) else NO_MEMORY]
     path = MultiPath(
-        alphas=asked[:done], coefs=found.coefs, intercepts=found.intercepts,
-        deviance_ratio=1 - found.values / null.total if null.total > 0 else np.zeros(done),
-        n_nonzero=joined(found.coefs), gaps=found.gaps,
+        coefs=found.coefs, intercepts=found.intercepts, n_nonzero=joined(found.coefs), gaps=found.gaps,
         gap_kind="kkt residual" if 0 in asked[:done] else problem.gap_kind, n_iter=found.n_iter,
-        n_passes=found.n_passes, status=np.array(status, dtype=np.str_), path_status=path_status,
-        feature_names_in_=problem.data.names, classes_=problem.classes, l1_ratio=problem.penalties.l1_ratio, tol=tol,
-        fit_intercept=problem.intercept, standardize=standardize, family=problem.family.name, scales=problem.sd,
-        alpha_max=null.alpha_max, n_samples=problem.size, null_deviance=2 * null.total,
-        penalty_factors=problem.penalties.factors if keep[0] else None,
-        bounds=(problem.penalties.lo, problem.penalties.hi) if keep[1] else None, has_offset=has_offset)
+        n_passes=found.n_passes, **facts(problem, null, asked, found.values, status, cut, tol=tol,
+                                         standardize=standardize, has_offset=has_offset, keep=keep))
     if found.cut is not None:
         attach(found.cut, path)
         raise found.cut

@@ -16,7 +16,7 @@ from .blas import single_threaded
 from .condense import condense
 from .errors import INTERRUPTED, NO_MEMORY, SEPARATED, STATUS, WORDS, attach, warn_not_converged
 from .multinomial import Softmax, solve_classes
-from .problem import Penalties, Problem, build, grid, start
+from .problem import Penalties, Problem, binding, build, facts, grid, start
 from .result import Path
 from .unpenalised import unpenalised
 from .validation import Float
@@ -205,37 +205,14 @@ def solve(problem: Problem, alphas: Float | None, *, n_alphas: int = 100, eps: f
         status = np.append(status, last.status)
     error = fit.error
     del fit  # its p-vectors go before the path's come
-    path_status = "complete"
-    if cut:
-        path_status = STATUS[codes[-1]]
-    elif "separated" in status:
-        path_status = "separated"
-    elif null.value == 0:
-        path_status = "constant"
-    elif len(b0) < len(asked):
-        path_status = "saturated" if values[-1] < 1e-3 * null.total else "flat"
-    keep_factors, keep_bounds = keep
     path = Path(
-        alphas=asked[:len(b0)], coefs=coefs, intercepts=np.asarray(b0),
-        deviance_ratio=1 - values / null.total if null.total > 0 else np.zeros(len(b0)),
-        n_nonzero=np.diff(coefs.indptr).astype(np.int64), gaps=np.asarray(gaps),
-        gap_kind="kkt residual" if wants_zero else problem.gap_kind,
-        n_iter=epochs.astype(np.int64), n_passes=passes, status=status,
-        path_status=path_status, feature_names_in_=problem.data.names, classes_=problem.classes,
-        l1_ratio=problem.penalties.l1_ratio, tol=tol, fit_intercept=problem.intercept, standardize=standardize,
-        family=problem.family.name, scales=problem.sd, alpha_max=null.alpha_max,
-        n_samples=problem.size, null_deviance=2 * null.total,
-        penalty_factors=problem.penalties.factors if keep_factors else None,
-        bounds=(problem.penalties.lo, problem.penalties.hi) if keep_bounds else None, has_offset=has_offset)
+        coefs=coefs, intercepts=np.asarray(b0), n_nonzero=np.diff(coefs.indptr).astype(np.int64), gaps=np.asarray(gaps),
+        gap_kind="kkt residual" if wants_zero else problem.gap_kind, n_iter=epochs.astype(np.int64), n_passes=passes,
+        **facts(problem, null, asked, values, status, STATUS[codes[-1]] if cut else "", tol=tol,
+                standardize=standardize, has_offset=has_offset, keep=keep))
     if cut:
         raise _cut_off(int(codes[-1]), error, path)
     return path
-
-
-def binding(problem: Problem) -> bool:
-    """Bounds other than 0 can hold the deviance still for a while: a flat stretch is not the end of the path."""
-    sides = np.concatenate([problem.penalties.lo, problem.penalties.hi])
-    return bool(np.any(np.isfinite(sides) & (sides != 0)))
 
 
 def _cut_off(code: int, error: BaseException | None, path: Path) -> BaseException:

@@ -274,6 +274,36 @@ def grid(problem: Problem, null: Null, n_alphas: int, eps: float | None) -> Floa
     return np.geomspace(null.alpha_max, null.alpha_max * eps, n_alphas) if n_alphas > 1 else np.array([null.alpha_max])
 
 
+def binding(problem: Problem) -> bool:
+    """Bounds other than 0 can hold the deviance still for a while: a flat stretch is not the end of the path."""
+    sides = np.concatenate([problem.penalties.lo, problem.penalties.hi])
+    return bool(np.any(np.isfinite(sides) & (sides != 0)))
+
+
+def facts(problem: Problem, null: Null, asked: Float, values: Float, status: NDArray[np.str_], cut: str = "", *,
+          tol: float, standardize: bool, has_offset: bool, keep: tuple[bool, bool]) -> dict[str, Any]:
+    """What a path tells of its problem and its end, however many predictors it has; `cut`: what broke it off."""
+    done, penalties = len(status), problem.penalties
+    if cut:
+        path_status = cut
+    elif "separated" in status:
+        path_status = "separated"
+    elif null.value == 0:
+        path_status = "constant"
+    elif done < len(asked):
+        path_status = "saturated" if values[-1] < 1e-3 * null.total else "flat"
+    else:
+        path_status = "complete"
+    return {
+        "alphas": asked[:done], "status": status, "path_status": path_status,
+        "deviance_ratio": 1 - values / null.total if null.total > 0 else np.zeros(done),
+        "feature_names_in_": problem.data.names, "classes_": problem.classes, "l1_ratio": penalties.l1_ratio,
+        "tol": tol, "fit_intercept": problem.intercept, "standardize": standardize, "family": problem.family.name,
+        "scales": problem.sd, "alpha_max": null.alpha_max, "n_samples": problem.size, "null_deviance": 2 * null.total,
+        "penalty_factors": penalties.factors if keep[0] else None,
+        "bounds": (penalties.lo, penalties.hi) if keep[1] else None, "has_offset": has_offset}
+
+
 def start(problem: Problem, fit: Fit) -> Null:
     """Fit the null model and read α_max off its correlations."""
     floor = (64 * EPS) ** 2 * float(problem.w @ (problem.y * problem.y)) if problem.family.quadratic else 64 * EPS

@@ -157,6 +157,18 @@ def test_unpenalised_and_separated() -> None:
     assert everything.n_nonzero[0] == 0
 
 
+@pytest.mark.parametrize("family", ["binomial", "multinomial"])
+def test_a_stretch_that_bounds_hold_flat_is_not_the_end(family: str) -> None:
+    """The first column stands at its bound from soon after α_max on, long before the second one enters."""
+    y = np.arange(90) % (2 if family == "binomial" else 3)
+    x = np.column_stack([y == 0, 0.003 * ((y == 1) + np.random.default_rng(0).random(90))]).astype(float)
+    path = regfast.fit_path(x, y, family=family, bounds=(-0.05, 0.05), standardize=False)
+    assert path.path_status == "complete"
+    assert path.n_nonzero[10] == path.n_nonzero[20] == 1
+    assert path.deviance_ratio[10] == pytest.approx(path.deviance_ratio[20], rel=1e-12)
+    assert path.n_nonzero[-1] == 2
+
+
 def test_what_is_refused() -> None:
     for y, message in ((np.zeros(len(X)), "at least two classes"), (LABELS[:-1], "y must"),
                        (np.where(np.arange(len(X)) == 3, np.nan, LABELS), "NaN")):
