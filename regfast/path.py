@@ -156,7 +156,6 @@ def fit_path(
     check.threads(n_jobs)
     tol = check.number("tol", tol, 0, 1)
     max_iter = check.integer("max_iter", max_iter, 1)
-    likelihood = families.get(family)
     if eps is not None:
         eps = check.number("eps", eps, 0, 1, open_lo=True)
     named = None if alphas is None else check.strengths(alphas)
@@ -164,10 +163,9 @@ def fit_path(
     problem = prepare(X, y, family=family, l1_ratio=l1_ratio, sample_weight=sample_weight, offset=offset,
                       fit_intercept=fit_intercept, standardize=standardize, penalty_factors=penalty_factors,
                       bounds=bounds, solves=count_solves(named, n_alphas))
-    run = solve_classes if isinstance(likelihood, families.Multinomial) else solve
     with reporter(progress) as report:
         try:
-            path = run(problem, named, n_alphas=n_alphas, eps=eps, tol=tol, max_iter=max_iter,
+            path = solve(problem, named, n_alphas=n_alphas, eps=eps, tol=tol, max_iter=max_iter,
                          early_stop=bool(early_stop), report=report, standardize=bool(standardize),
                          has_offset=offset is not None, keep=(penalty_factors is not None, bounds is not None))
         except KeyboardInterrupt as interrupt:
@@ -177,11 +175,17 @@ def fit_path(
     return path
 
 
-def solve(problem: Problem, alphas: Float | None, *, n_alphas: int = 100, eps: float | None = None, tol: float,
-          max_iter: int, early_stop: bool = False, report: Callable[[int, int], Any] | None = None,
-          standardize: bool, has_offset: bool, keep: tuple[bool, bool] = (True, True),
-          stop: NDArray[np.int32] | None = None) -> Path:
-    """The path of a problem; does not warn."""
+def solve(problem: Problem, alphas: Float | None, **how: Any) -> Path:
+    """The path of a problem, whatever its predictors; `how`: see `solve_one`. Does not warn."""
+    run = solve_classes if problem.y.ndim > 1 else solve_one
+    return run(problem, alphas, **how)
+
+
+def solve_one(problem: Problem, alphas: Float | None, *, n_alphas: int = 100, eps: float | None = None, tol: float,
+              max_iter: int, early_stop: bool = False, report: Callable[[int, int], Any] | None = None,
+              standardize: bool, has_offset: bool, keep: tuple[bool, bool] = (True, True),
+              stop: NDArray[np.int32] | None = None) -> Path:
+    """The path of a problem with one predictor."""
     wants_zero = alphas is not None and alphas[-1] == 0
     small = problem if wants_zero else condense(problem)
     fit = small.fit(stop, by_kkt=wants_zero)
