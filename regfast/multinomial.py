@@ -21,7 +21,7 @@ from ._path import Fit
 from .blas import single_threaded
 from .errors import INTERRUPTED, NO_MEMORY, SEPARATED, STATUS, attach
 from .multipath import MultiPath, joined
-from .problem import EPS, RIDGE_GRID, Null, Problem, bare, binding, facts, grid
+from .problem import EPS, RIDGE_GRID, Null, Problem, bare, binding, facts, grid, null_model
 from .validation import Float
 
 T = TypeVar("T")
@@ -89,7 +89,7 @@ class Softmax:
         total = self.value()
         before = self.eta.copy()
         for _ in range(ROUNDS):
-            status = max(self.each(lambda fit: fit.start(64 * EPS)[0]))
+            status = max(self.each(lambda fit: null_model(fit, 64 * EPS)[0]))
             if not problem.loose.size or np.abs(self.eta - before).max() <= 1e-9 * (1 + np.abs(self.eta).max()):
                 break
             before = self.eta.copy()

@@ -304,12 +304,18 @@ def facts(problem: Problem, null: Null, asked: Float, values: Float, status: NDA
         "bounds": (penalties.lo, penalties.hi) if keep[1] else None, "has_offset": has_offset}
 
 
-def start(problem: Problem, fit: Fit) -> Null:
-    """Fit the null model and read α_max off its correlations."""
-    floor = (64 * EPS) ** 2 * float(problem.w @ (problem.y * problem.y)) if problem.family.quadratic else 64 * EPS
+def null_model(fit: Fit, floor: float) -> tuple[int, float, float]:
+    """`Fit.start`, where Ctrl-C is an exception."""
     status, total, value = fit.start(floor)
     if status == INTERRUPTED:
         raise fit.error or KeyboardInterrupt()
+    return status, total, value
+
+
+def start(problem: Problem, fit: Fit) -> Null:
+    """Fit the null model and read α_max off its correlations."""
+    floor = (64 * EPS) ** 2 * float(problem.w @ (problem.y * problem.y)) if problem.family.quadratic else 64 * EPS
+    status, total, value = null_model(fit, floor)
     if value == 0:
         return Null(status, 0.0 if total <= floor else total, 0.0, 0.0)
     # a column in the span of the free ones has no correlation left, only rounding

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from regfast import fit_cv, fit_path
+from regfast.multinomial import Softmax
+from regfast.path import prepare
 
 GUARD = 5  # seconds after the signal at which a child that has not stopped counts as hung
 
@@ -144,3 +146,11 @@ def test_an_interrupt_in_the_progress_of_a_cross_validation_carries_a_path() -> 
         with pytest.raises(KeyboardInterrupt) as caught:
             fit_cv(X, X[:, 0] + X[:, 1] ** 2, cv=4, n_alphas=9, n_jobs=n_jobs, progress=interrupt)
         assert len(vars(caught.value)["partial"])
+
+
+def test_an_interrupt_in_the_null_model_of_several_classes_is_heard() -> None:
+    """Free columns make work there; the flag is what Ctrl-C raises for worker threads."""
+    X = np.random.default_rng(0).standard_normal((200, 400))
+    problem = prepare(X, np.arange(200) % 3, family="multinomial", penalty_factors=np.arange(400) >= 100)
+    with pytest.raises(KeyboardInterrupt):
+        Softmax(problem, np.ones(1, dtype=np.int32)).start()
