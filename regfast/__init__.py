@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from . import conventions, families, reference
     from .certificate import Certificate, certify
     from .cv import fit_cv
-    from .estimators import ElasticNet, Lasso, enet_path, lasso_path
+    from .estimators import ElasticNet, Lasso
     from .glm import GammaRegressor, PoissonRegressor, TweedieRegressor
     from .logistic import LogisticRegression
+    from .multitask import MultiTaskElasticNet, MultiTaskLasso
     from .path import alpha_max, fit_path
     from .result import CVPath, Path
+    from .skpaths import enet_path, lasso_path
     from .store import load
 
 # Where each public name lives. Modules are imported when a name is first touched: `import regfast` costs next to
@@ -23,13 +25,15 @@ if TYPE_CHECKING:
 _HOME = {
     "fit_path": "path", "alpha_max": "path", "fit_cv": "cv", "certify": "certificate", "Certificate": "certificate",
     "Path": "result", "CVPath": "result", "load": "store", "Lasso": "estimators", "ElasticNet": "estimators",
-    "lasso_path": "estimators", "enet_path": "estimators", "PoissonRegressor": "glm", "GammaRegressor": "glm",
-    "TweedieRegressor": "glm", "LogisticRegression": "logistic", "conventions": "", "families": "", "reference": "",
+    "lasso_path": "skpaths", "enet_path": "skpaths", "PoissonRegressor": "glm", "GammaRegressor": "glm",
+    "TweedieRegressor": "glm", "LogisticRegression": "logistic", "MultiTaskLasso": "multitask",
+    "MultiTaskElasticNet": "multitask", "conventions": "", "families": "", "reference": "",
 }
 
-__all__ = ["CVPath", "Certificate", "ElasticNet", "GammaRegressor", "Lasso", "LogisticRegression", "Path",
-           "PoissonRegressor", "TweedieRegressor", "__version__", "alpha_max", "certify", "conventions", "enet_path",
-           "families", "fit_cv", "fit_path", "lasso_path", "load", "reference"]
+__all__ = ["CVPath", "Certificate", "ElasticNet", "GammaRegressor", "Lasso", "LogisticRegression",
+           "MultiTaskElasticNet", "MultiTaskLasso", "Path", "PoissonRegressor", "TweedieRegressor", "__version__",
+           "alpha_max", "certify", "conventions", "enet_path", "families", "fit_cv", "fit_path", "lasso_path", "load",
+           "reference"]
 
 
 def __getattr__(name: str) -> Any:

@@ -12,15 +12,13 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import validation as check
-from .blas import single_threaded
-from .condense import condense
-from .errors import NO_MEMORY, STATUS, warn_not_converged
+from .errors import warn_not_converged
 from .plumbing import FLOATS, must, real, solve_at
-from .problem import EPS, Null, Penalties, Problem, build, grid, start
+from .problem import Penalties, Problem, build
 from .validation import Float
 
 
-def _check_parameters(est: ElasticNet) -> None:
+def check_parameters(est: ElasticNet) -> None:
     """scikit-learn's constraints, in its words where they have some."""
     must(est, "alpha", "a float in the range [0.0, inf)", real(est.alpha) and 0 <= est.alpha < np.inf)
     must(est, "l1_ratio", "a float in the range [0.0, 1.0]", real(est.l1_ratio) and 0 <= est.l1_ratio <= 1)
@@ -28,10 +26,11 @@ def _check_parameters(est: ElasticNet) -> None:
     must(est, "max_iter", "an int in the range [1, inf) or None",
          est.max_iter is None or (isinstance(est.max_iter, Integral) and est.max_iter >= 1))
     for flag in ("fit_intercept", "copy_X", "warm_start", "positive"):
-        must(est, flag, "an instance of 'bool'", isinstance(getattr(est, flag), (bool, np.bool_)))
+        must(est, flag, "an instance of 'bool'", isinstance(getattr(est, flag, False), (bool, np.bool_)))
     must(est, "selection", "a str among {'cyclic', 'random'}", est.selection in ("cyclic", "random"))
+    precompute = getattr(est, "precompute", False)
     must(est, "precompute", "an instance of 'bool' or an array-like",
-         isinstance(est.precompute, (bool, np.bool_)) or np.ndim(est.precompute) == 2)
+         isinstance(precompute, (bool, np.bool_)) or np.ndim(precompute) == 2)
 
 
 class ElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -114,7 +113,7 @@ class ElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ValueError
             Input or a parameter is not what it must be.
         """
-        _check_parameters(self)
+        check_parameters(self)
         if self.alpha == 0:
             warnings.warn("With alpha=0 there is no penalty: this is least squares, for which scikit-learn's "
                           "LinearRegression is the usual estimator", UserWarning, stacklevel=2)
@@ -193,105 +192,3 @@ class Lasso(ElasticNet):
         super().__init__(alpha, l1_ratio=1.0, fit_intercept=fit_intercept, precompute=precompute, max_iter=max_iter,
                          copy_X=copy_X, tol=tol, warm_start=warm_start, positive=positive, random_state=random_state,
                          selection=selection)
-
-
-def enet_path(X: Any, y: Any, *, l1_ratio: float = 0.5, eps: float = 1e-3, n_alphas: Any = "deprecated",
-              alphas: Any = 100, precompute: Any = "auto", Xy: Any = None, copy_X: bool = True, coef_init: Any = None,
-              verbose: Any = False, return_n_iter: bool = False, positive: bool = False, check_input: bool = True,
-              **params: Any) -> Any:
-    """Elastic-net path without intercept or standardisation, as scikit-learn's function of this name.
-
-    Minimises  1/(2 n) ‖y − Xw‖² + α·l1_ratio·‖w‖₁ + ½ α (1 − l1_ratio) ‖w‖²  for every α.
-
-    Parameters
-    ----------
-    X : (n, p), dense or sparse
-    y : (n,)
-    l1_ratio : float in [0, 1]
-    eps : float
-        α_min/α_max of an automatic grid.
-    alphas : int or sequence of float
-        A number of α's, or the α's.
-    coef_init : (p,), optional
-        Where to begin.
-    return_n_iter : bool
-    positive : bool
-    n_alphas : int
-        The older name of an integer `alphas`.
-    precompute, Xy, copy_X, verbose, check_input
-        Accepted for compatibility: X is never copied or written to and every input is checked.
-    **params
-        `tol`, `max_iter`, `sample_weight`; `random_state` and `selection` are accepted.
-
-    Returns
-    -------
-    alphas : (k,), descending
-    coefs : (p, k)
-    dual_gaps : (k,)
-    n_iters : list of int, with `return_n_iter`
-
-    Raises
-    ------
-    ValueError
-        y is 2-D (the multi-task penalty is not part of this version), or an unknown parameter is given.
-    """
-    tol, max_iter = params.pop("tol", 1e-4), params.pop("max_iter", 1000)
-    sample_weight = params.pop("sample_weight", None)
-    params.pop("random_state", None)
-    params.pop("selection", None)
-    if params:
-        raise ValueError(f"Unexpected parameters in params: {sorted(params)}; known are tol, max_iter, sample_weight, "
-                         "random_state and selection (to centre sparse data use fit_path, which fits the intercept)")
-    data = check.as_data(X)
-    n, p = data.design.n, data.design.p
-    if np.ndim(y) == 2 and np.shape(y)[1] != 1:
-        raise ValueError(f"y must be 1-D, ({n},); got shape {np.shape(y)}: multi-task paths are not in this version")
-    penalties = Penalties(check.number("l1_ratio", l1_ratio, 0, 1), check.factors(None, p),
-                          *check.limits((0, np.inf) if positive else None, p))
-    problem = build(data, check.vector("y", y, n), check.weights(sample_weight, n), intercept=False, standardize=False,
-                    penalties=penalties, n_alphas=100)
-    fit = condense(problem).fit()
-    null = start(problem, fit)
-    if not isinstance(n_alphas, str):
-        alphas = n_alphas
-    if alphas is None or isinstance(alphas, str):
-        alphas = 100
-    a = _descending(alphas, problem, null, eps)
-    if coef_init is not None:
-        fit.warm(np.where(np.isinf(problem.l1), 0.0, check.vector("coef_init", coef_init, p)))
-    unique = np.unique(a)[::-1].copy()
-    tol, max_iter = check.number("tol", tol, 0, 1), check.integer("max_iter", max_iter, 1)
-    with single_threaded():
-        values, indices, indptr, _, _, gaps, epochs, _, codes = fit.run(
-            unique, tol, max_iter, False, null.total, None)
-    if len(codes) > len(gaps):
-        raise MemoryError if codes[-1] == NO_MEMORY else fit.error or KeyboardInterrupt
-    warn_not_converged(unique, gaps, [STATUS[code] for code in codes], "duality gap", tol)
-    at = np.searchsorted(-unique, -a)  # a strength given twice is solved once
-    coefs = sp.csc_array((values, indices, indptr), shape=(p, len(unique))).toarray()[:, at]
-    coefs = coefs.astype(data.X.dtype, copy=False)
-    out = (a, coefs, gaps[at] * null.value)
-    return (*out, [int(epochs[k]) for k in at]) if return_n_iter else out
-
-
-def _descending(alphas: Any, problem: Problem, null: Null, eps: float) -> Float:
-    """The α's of scikit-learn's path functions: an int is a geometric grid, all tiny where y has no correlation."""
-    if isinstance(alphas, (int, np.integer)):
-        count = check.integer("alphas", alphas, 1)
-        if null.alpha_max <= EPS:
-            return np.full(count, np.finfo(float).resolution)
-        return grid(problem, null, count, check.number("eps", eps, 0, 1, open_lo=True))
-    a = np.sort(np.atleast_1d(np.asarray(alphas, dtype=np.float64)))[::-1]
-    check.strengths(a)
-    if a[-1] == 0:
-        raise ValueError("alphas must be positive for a path; for alpha=0 use fit_path or ElasticNet(alpha=0)")
-    return np.ascontiguousarray(a)
-
-
-def lasso_path(X: Any, y: Any, *, eps: float = 1e-3, n_alphas: Any = "deprecated", alphas: Any = 100,
-               precompute: Any = "auto", Xy: Any = None, copy_X: bool = True, coef_init: Any = None,
-               verbose: Any = False, return_n_iter: bool = False, positive: bool = False, **params: Any) -> Any:
-    """Lasso path without intercept or standardisation: `enet_path` with l1_ratio = 1."""
-    return enet_path(X, y, l1_ratio=1.0, eps=eps, n_alphas=n_alphas, alphas=alphas, precompute=precompute, Xy=Xy,
-                     copy_X=copy_X, coef_init=coef_init, verbose=verbose, return_n_iter=return_n_iter,
-                     positive=positive, **params)

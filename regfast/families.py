@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logsumexp, softmax, xlogy
+from scipy.special import expit, softmax
 
 from . import _loss
 from . import validation as check
+from .joint import Classes, Joint, Squares
 from .validation import Float
 
 
@@ -35,6 +36,8 @@ class Family(ABC):
     link = "log"
     measure = ""  # what the deviance is called
     curvature = np.inf  # the most that ∂²ℓ/∂η² can be: ∞ leaves no safe sphere
+    several = False  # predictors
+    grouped = False  # whose coefficients of a column always enter together
     known_scale = True  # −2 log-likelihood is n times the deviance; else the scale is estimated
 
     def response(self, y: Any, n: int) -> Response:
@@ -64,6 +67,10 @@ class Family(ABC):
     @abstractmethod
     def loss(self, y: Float, w: Float, offset: Float | None) -> _loss.Loss:
         """The kernel's likelihood of a response under weights that sum to 1."""
+
+    def joint(self, y: Float, w: Float, offset: Float | None) -> Joint:
+        """The loss of several predictors, y (C, n), at once."""
+        raise TypeError(f"family {self.name!r} has one predictor")
 
     def inverse(self, eta: Float) -> Float:
         """The mean at a linear predictor."""
@@ -211,6 +218,7 @@ class Multinomial(Family):
     name = "multinomial"
     measure = "multinomial deviance"
     link = "logit"
+    several = True
 
     def response(self, y: Any, n: int) -> Response:
         """Labels (n,), or counts or shares (n, C), as rows y_c (C, n) that sum to 1 over the classes."""
@@ -256,10 +264,54 @@ class Multinomial(Family):
         """Probabilities, the classes along the last axis."""
         return np.asarray(softmax(eta, axis=-1))
 
+    def joint(self, y: Float, w: Float, offset: Float | None) -> Joint:
+        return Classes(y, w, offset)
+
     def deviance(self, y: Float, eta: Float, w: Float) -> float:
         """Weighted mean deviance of y (C, n) from the probabilities at η (n, C)."""
-        loss = logsumexp(eta, axis=1) - (y.T * eta).sum(axis=1) + xlogy(y, y).sum(axis=0)
-        return float(2 * (w @ loss) / w.sum())
+        return 2 * self.joint(y, w / w.sum(), None).value(eta.T)
+
+
+@dataclass(frozen=True)
+class MultiGaussian(Family):
+    """Squared error of several responses, ½ ‖y − η‖², whose coefficients of a column enter together."""
+
+    name = "multigaussian"
+    measure = "squared error"
+    link = "identity"
+    known_scale = False
+    several = grouped = True
+
+    def response(self, y: Any, n: int) -> Response:
+        """(C, n) of y (n, C)"""
+        return Response(self._columns("y", y, n))
+
+    def shift(self, offset: Any, n: int, responses: int) -> Float:
+        """(C, n) of an offset (n, C)."""
+        out = self._columns("offset", offset, n)
+        if len(out) != responses:
+            raise ValueError(f"offset must be ({n}, {responses}), a column for each response; got {np.shape(offset)}")
+        return out
+
+    @staticmethod
+    def _columns(name: str, values: Any, n: int) -> Float:
+        if np.ndim(values) != 2 or not np.shape(values)[1]:
+            raise ValueError(f"{name} must be ({n}, C), a column for each response; got shape {np.shape(values)}")
+        return np.array([check.vector(f"{name}[:, {c}]", column, n) for c, column in enumerate(np.asarray(values).T)])
+
+    def loss(self, y: Float, w: Float, offset: Float | None) -> _loss.Loss:
+        """That of one response, y (n,)."""
+        return _loss.Gaussian(y if offset is None else y - offset, w)
+
+    def joint(self, y: Float, w: Float, offset: Float | None) -> Joint:
+        return Squares(y, w, offset)
+
+    def inverse(self, eta: Float) -> Float:
+        return eta
+
+    def deviance(self, y: Float, eta: Float, w: Float) -> float:
+        """Weighted mean of ‖y − η‖² for y (C, n), η (n, C)."""
+        return 2 * self.joint(y, w / w.sum(), None).value(eta.T)
 
 
 def Tweedie(power: float = 1.5, link: str = "auto") -> Family:
@@ -282,7 +334,7 @@ def Tweedie(power: float = 1.5, link: str = "auto") -> Family:
 
 
 NAMED: dict[str, Family] = {
-    family.name: family for family in (Gaussian(), Binomial(), Multinomial(), Poisson(), Gamma())}
+    family.name: family for family in (Gaussian(), Binomial(), Multinomial(), Poisson(), Gamma(), MultiGaussian())}
 """Families that a string names."""
 
 

@@ -19,10 +19,11 @@ from . import families
 from . import validation as check
 from .errors import warn_not_converged
 from .glm import Linear, kind
-from .multinomial import solve_classes
+from .multinomial import Softmax
 from .path import prepare
 from .plumbing import FLOATS, must, real
 from .problem import linear_predictor
+from .several import solve_several
 from .validation import Float
 
 SOLVERS = ("lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga")
@@ -143,7 +144,7 @@ class LogisticRegression(ClassifierMixin, Linear):
         """(coef (C, p), intercept (C,), iterations, measure, status) of the softmax model."""
         problem = prepare(X, y, family="multinomial", l1_ratio=l1_ratio, sample_weight=w,
                           fit_intercept=self.fit_intercept, standardize=False)
-        path = solve_classes(problem, np.array([alpha]), tol=min(float(self.tol), FINE), standardize=False,
+        path = solve_several(Softmax(problem), np.array([alpha]), tol=min(float(self.tol), FINE), standardize=False,
                              max_iter=max(1, int(self.max_iter)) * 100 * len(self.classes_), has_offset=False)
         return (path.coef_at(alpha), path.intercept_at(alpha), max(1, int(path.n_iter[0])), float(path.gaps[0]),
                 str(path.status[0]))

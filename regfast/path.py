@@ -15,9 +15,11 @@ from . import validation as check
 from .blas import single_threaded
 from .condense import condense
 from .errors import INTERRUPTED, NO_MEMORY, SEPARATED, STATUS, WORDS, attach, warn_not_converged
-from .multinomial import Softmax, solve_classes
+from .grouped import Grouped
+from .multinomial import Softmax
 from .problem import Penalties, Problem, binding, build, facts, grid, start
 from .result import Path
+from .several import solve_several
 from .unpenalised import unpenalised
 from .validation import Float
 
@@ -27,7 +29,7 @@ MAX_ITER = 100_000
 
 def prepare(X: Any, y: Any, *, family: Any = "gaussian", l1_ratio: float = 1.0, sample_weight: Any = None,
             offset: Any = None, fit_intercept: bool = True, standardize: bool = True, penalty_factors: Any = None,
-            bounds: Any = None, solves: int = 0) -> Problem:
+            bounds: Any = None, group_classes: bool = False, solves: int = 0) -> Problem:
     """Validated arrays as a problem."""
     likelihood = families.get(family)
     data = check.as_data(X)
@@ -41,7 +43,13 @@ def prepare(X: Any, y: Any, *, family: Any = "gaussian", l1_ratio: float = 1.0, 
         target, shift = target - shift, None
     likelihood.check(target, w)
     check.squarable("y" if offset is None else "y - offset", target)
-    penalties = Penalties(ratio, check.factors(penalty_factors, p), *check.limits(bounds, p))
+    grouped = likelihood.grouped or bool(group_classes)
+    if grouped and not likelihood.several:
+        raise ValueError(f"group_classes needs a family of several predictors; got {likelihood.name!r}")
+    if grouped and bounds is not None:
+        raise ValueError("bounds must be None where the coefficients of a column enter together: their penalty is not "
+                         "a sum over coefficients")
+    penalties = Penalties(ratio, check.factors(penalty_factors, p), *check.limits(bounds, p), grouped)
     trials = None if response.counts is None else round(response.counts[w > 0].sum())
     return build(data, target, w, family=likelihood, offset=shift, classes=response.classes, trials=trials,
                  intercept=bool(fit_intercept), standardize=bool(standardize), penalties=penalties, n_alphas=solves)
@@ -69,6 +77,7 @@ def fit_path(
     standardize: bool = True,
     penalty_factors: Any = None,
     bounds: Any = None,
+    group_classes: bool = False,
     tol: float = 1e-7,
     max_iter: int = MAX_ITER,
     early_stop: bool = True,
@@ -90,9 +99,9 @@ def fit_path(
         float32 and float64, C and Fortran order, CSR and CSC are used as they are and never copied or written to.
     y : (n,) array
         For "binomial" labels of two classes, fractions in [0, 1], or (n, 2) failures and successes; counts for
-        "poisson", positive for "gamma".
-    family : {"gaussian", "binomial", "multinomial", "poisson", "gamma"} or object of `regfast.families`
-        Links: identity, logit, softmax, log, log. `families.Tweedie(power)` is between Poisson and gamma.
+        "poisson", positive for "gamma"; (n, C) for "multigaussian".
+    family : {"gaussian", "binomial", "multinomial", "poisson", "gamma", "multigaussian"} or one of `regfast.families`
+        Links: identity, logit, softmax, log, log, identity. `families.Tweedie(power)` is between Poisson and gamma.
     l1_ratio : float in [0, 1]
         1: lasso; 0: ridge.
     alphas : sequence of float, optional
@@ -112,6 +121,9 @@ def fit_path(
         v_j, used as given: 0 leaves a column free, inf excludes it.
     bounds : (lo, hi), scalars or (p,) arrays, optional
         They must enclose 0.
+    group_classes : bool
+        For "multinomial": a feature has coefficients in all classes or in none, by the penalty ‖b_j·‖₂ in place of
+        Σ_c |b_jc|. Always so for "multigaussian".
     tol : float
         On the relative duality gap (see `Path.gaps`).
     max_iter : int
@@ -126,7 +138,7 @@ def fit_path(
     Returns
     -------
     Path
-        A `MultiPath`, with coefficients for each class, for "multinomial".
+        A `MultiPath`, with coefficients for each class or response, for "multinomial" and "multigaussian".
 
     Raises
     ------
@@ -162,7 +174,7 @@ def fit_path(
     n_alphas = check.integer("n_alphas", n_alphas, 1)
     problem = prepare(X, y, family=family, l1_ratio=l1_ratio, sample_weight=sample_weight, offset=offset,
                       fit_intercept=fit_intercept, standardize=standardize, penalty_factors=penalty_factors,
-                      bounds=bounds, solves=count_solves(named, n_alphas))
+                      bounds=bounds, group_classes=group_classes, solves=count_solves(named, n_alphas))
     with reporter(progress) as report:
         try:
             path = solve(problem, named, n_alphas=n_alphas, eps=eps, tol=tol, max_iter=max_iter,
@@ -177,8 +189,14 @@ def fit_path(
 
 def solve(problem: Problem, alphas: Float | None, **how: Any) -> Path:
     """The path of a problem, whatever its predictors; `how`: see `solve_one`. Does not warn."""
-    run = solve_classes if problem.y.ndim > 1 else solve_one
-    return run(problem, alphas, **how)
+    if problem.y.ndim == 1:
+        return solve_one(problem, alphas, **how)
+    return solve_several(predictors(problem, how.pop("stop", None)), alphas, **how)
+
+
+def predictors(problem: Problem, stop: NDArray[np.int32] | None = None) -> Grouped | Softmax:
+    """What solves a problem of several predictors."""
+    return (Grouped if problem.penalties.grouped else Softmax)(problem, stop)
 
 
 def solve_one(problem: Problem, alphas: Float | None, *, n_alphas: int = 100, eps: float | None = None, tol: float,
@@ -244,8 +262,8 @@ def alpha_max(X: Any, y: Any, **same: Any) -> float:
         max_j |x_j·r| / (v_j s_j l1_ratio), r the null model's weighted residual; a bound at 0 closes its side.
     """
     problem = prepare(X, y, **same)
-    if isinstance(problem.family, families.Multinomial):
-        return Softmax(problem).start().alpha_max
+    if problem.y.ndim > 1:
+        return predictors(problem).start().alpha_max
     return start(problem, problem.fit()).alpha_max
 
 

@@ -43,6 +43,7 @@ class Penalties:
     factors: Float  # (p,) v_j
     lo: Float  # (p,)
     hi: Float  # (p,)
+    grouped: bool = False  # of several predictors: ‖b_j·‖₂ takes the place of |b_j|
 
 
 @dataclass(frozen=True)

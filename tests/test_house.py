@@ -21,12 +21,13 @@ FLOORS = [
     {"_screen"},
     {"_solve"},
     {"_newton"},
-    {"_path", "_moments"},
+    {"_path", "_moments", "_grouped"},
     {"problem", "result", "store", "validation", "conventions", "errors", "blas", "unpenalised", "condense", "gram",
-     "families", "multipath"},
-    {"multinomial", "plumbing"},
+     "families", "multipath", "joint", "rownorm"},
+    {"multinomial", "grouped", "several", "plumbing"},
     {"path", "certificate", "reference", "reference_logistic"},
-    {"estimators", "glm", "logistic", "cv", "plots", "sparse_tables", "tables", "report", "cli", "demo"},
+    {"estimators", "multitask", "skpaths", "glm", "logistic", "cv", "plots", "sparse_tables", "tables", "report", "cli",
+     "demo"},
 ]
 FLOOR = {name: k for k, names in enumerate(FLOORS) for name in names}
 SILENT = [file for file in KERNELS if FLOOR.get(file.stem, 0) < FLOOR["_work"]]

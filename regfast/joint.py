@@ -1,0 +1,137 @@
+"""Losses of several predictors η (C, n) at once: squared error of C responses, softmax of C classes.
+
+Each is convex, with  r = −w ∂ℓ/∂η,  `curvature` the products with w ∂²ℓ/∂η², and `bound` (n,) a number for each row
+that is not below that matrix's largest eigenvalue.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import numpy as np
+from scipy.special import logsumexp, xlogy
+
+from .validation import Float
+
+STEPS = 50  # of Newton's method for the intercepts
+FAINT = 1e-2  # of a row's weight: the least that saturation leaves of it in a bound
+
+
+def inverse(H: Float) -> Float:
+    """Of a symmetric H without negative eigenvalues, on what it does not send to 0."""
+    values, V = np.linalg.eigh(H)
+    kept = values > max(1e-12 * float(values.max(initial=0.0)), 1e-100)
+    return np.asarray((V[:, kept] / values[kept]) @ V[:, kept].T)
+
+
+class Joint(ABC):
+    """A loss of y (C, n) under weights w (n,) that sum to 1."""
+
+    quadratic = False
+
+    def __init__(self, y: Float, w: Float, offset: Float | None) -> None:
+        self.y, self.w, self.offset = y, w, offset
+
+    def begin(self) -> Float:
+        """η without columns and intercepts: the offset"""
+        return np.zeros_like(self.y) if self.offset is None else self.offset.copy()
+
+    @abstractmethod
+    def intercepts(self, eta: Float, guess: Float) -> Float:
+        """(C,) those that minimise the value at η + b0."""
+
+    @abstractmethod
+    def residual(self, eta: Float) -> Float:
+        """r (C, n)"""
+
+    @abstractmethod
+    def value(self, eta: Float) -> float:
+        """Σ w ℓ, less its saturated value"""
+
+    @abstractmethod
+    def young(self, s: float, eta: Float) -> float:
+        """Σ w [ℓ(η) + ℓ*(u) − u·η] at u = s ∂ℓ/∂η: what the loss adds to the duality gap"""
+
+    @abstractmethod
+    def bound(self, eta: Float) -> Float:
+        """(n,) not below the largest eigenvalue of w ∂²ℓ/∂η²"""
+
+    @abstractmethod
+    def curvature(self, eta: Float) -> Callable[[Float], Float]:
+        """u (C, n) -> w ∂²ℓ/∂η² u (C, n)"""
+
+
+class Squares(Joint):
+    """ℓ = ½ ‖y − η‖²; an offset is taken off y at once."""
+
+    quadratic = True
+
+    def __init__(self, y: Float, w: Float, offset: Float | None) -> None:
+        super().__init__(y if offset is None else y - offset, w, None)
+
+    def intercepts(self, eta: Float, guess: Float) -> Float:
+        return np.asarray((self.y - eta) @ self.w)
+
+    def residual(self, eta: Float) -> Float:
+        return np.asarray(self.w * (self.y - eta))
+
+    def value(self, eta: Float) -> float:
+        return 0.5 * float(np.einsum("cn,cn,n->", self.y - eta, self.y - eta, self.w))
+
+    def young(self, s: float, eta: Float) -> float:
+        return (1 - s) ** 2 * self.value(eta)
+
+    def bound(self, eta: Float) -> Float:
+        return self.w
+
+    def curvature(self, eta: Float) -> Callable[[Float], Float]:
+        return lambda u: self.w * u
+
+
+class Classes(Joint):
+    """ℓ = log Σ_c e^η_c − Σ_c y_c η_c, y_c ≥ 0 of sum 1."""
+
+    def __init__(self, y: Float, w: Float, offset: Float | None) -> None:
+        super().__init__(y, w, offset)
+        self.saturated = -float(w @ xlogy(y, y).sum(axis=0))
+
+    @staticmethod
+    def logs(eta: Float) -> Float:
+        return np.asarray(eta - logsumexp(eta, axis=0))
+
+    def intercepts(self, eta: Float, guess: Float) -> Float:
+        b0, before = guess, np.inf
+        for _ in range(STEPS):
+            mu = np.exp(self.logs(eta + b0[:, None]))
+            g = (self.y - mu) @ self.w
+            H = np.diag(mu @ self.w) - (self.w * mu) @ mu.T
+            step = inverse(H) @ g
+            size = float(np.abs(step).max())
+            step *= min(1.0, 3 / max(size, 1e-300))  # e^η would run away
+            b0 = b0 + step
+            if size <= 1e-15 * (1 + float(np.abs(b0).max())) or (size < 1e-9 and size >= before):
+                break
+            before = size
+        return np.asarray(b0 - b0.mean())
+
+    def residual(self, eta: Float) -> Float:
+        return np.asarray(self.w * (self.y - np.exp(self.logs(eta))))
+
+    def value(self, eta: Float) -> float:
+        loss = logsumexp(eta, axis=0) - np.einsum("cn,cn->n", self.y, eta)
+        return max(float(self.w @ loss) - self.saturated, 0.0)
+
+    def young(self, s: float, eta: Float) -> float:
+        logs = self.logs(eta)
+        m = (1 - s) * self.y + s * np.exp(logs)
+        return max(float(self.w @ (xlogy(m, m) - m * logs).sum(axis=0)), 0.0) if s < 1 else 0.0
+
+    def bound(self, eta: Float) -> Float:
+        mu = np.exp(self.logs(eta))
+        return np.asarray(self.w * np.maximum((2 * mu * (1 - mu)).max(axis=0), FAINT))
+
+    def curvature(self, eta: Float) -> Callable[[Float], Float]:
+        mu = np.exp(self.logs(eta))
+        weighted = self.w * mu
+        return lambda u: np.asarray(weighted * (u - np.einsum("cn,cn->n", mu, u)))
