@@ -11,18 +11,19 @@ if TYPE_CHECKING:
     from . import conventions, families, reference
     from .certificate import Certificate, certify
     from .cv import fit_cv
+    from .cvpath import CVPath
     from .estimators import ElasticNet, Lasso, enet_path, lasso_path
     from .glm import GammaRegressor, PoissonRegressor, TweedieRegressor
     from .logistic import LogisticRegression
     from .path import alpha_max, fit_path
-    from .result import CVPath, Path
+    from .result import Path
     from .store import load
 
 # Where each public name lives. Modules are imported when a name is first touched: `import regfast` costs next to
 # nothing, and scikit-learn is loaded only with an estimator.
 _HOME = {
     "fit_path": "path", "alpha_max": "path", "fit_cv": "cv", "certify": "certificate", "Certificate": "certificate",
-    "Path": "result", "CVPath": "result", "load": "store", "Lasso": "estimators", "ElasticNet": "estimators",
+    "Path": "result", "CVPath": "cvpath", "load": "store", "Lasso": "estimators", "ElasticNet": "estimators",
     "lasso_path": "estimators", "enet_path": "estimators", "PoissonRegressor": "glm", "GammaRegressor": "glm",
     "TweedieRegressor": "glm", "LogisticRegression": "logistic", "conventions": "", "families": "", "reference": "",
 }

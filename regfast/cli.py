@@ -16,8 +16,8 @@ from typing import Any, NoReturn
 from . import families
 from ._version import __version__
 from .cv import fit_cv
+from .cvpath import CVPath
 from .report import console_for, describe, named, objective, progress_bar, report, save
-from .result import CVPath
 from .store import load
 from .tables import Table, listed, read_features, read_table, require
 

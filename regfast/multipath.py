@@ -70,6 +70,16 @@ class MultiPath(Path):
         i, j, t = self._weights(alpha)
         return np.asarray((1 - t) * self.intercepts[:, i] + t * self.intercepts[:, j])
 
+    @property
+    def outputs(self) -> list[Any]:
+        """What each linear predictor is called: its class."""
+        return list(range(len(self.coefs))) if self.classes_ is None else list(self.classes_.tolist())
+
+    def linear(self, X: Any, alpha: float | None = None) -> Float:
+        """Linear predictors without an offset, (n, C) or (n, n_alphas, C), for the X of `as_data`."""
+        models = (self.coefs, self.intercepts) if alpha is None else (self.coef_at(alpha), self.intercept_at(alpha))
+        return np.stack([linear_predictor(X, b, b0) for b, b0 in zip(*models, strict=True)], axis=-1)
+
     def predict(self, X: Any, alpha: float | None = None, offset: Any = None, kind: Kind = "response") -> Float:
         """Predictions for new rows: (n, C) at one α, (n, n_alphas, C) for alpha=None; without C for kind="class".
 
@@ -93,12 +103,7 @@ class MultiPath(Path):
         if self.has_offset != (offset is not None):
             raise ValueError("this path was fitted with an offset: predict needs offset=" if self.has_offset
                              else "offset given, but this path was fitted without one")
-        if alpha is None:
-            parts = [linear_predictor(data.X, part, b0) for part, b0 in zip(self.coefs, self.intercepts, strict=True)]
-        else:
-            parts = [linear_predictor(data.X, b, b0) for b, b0 in
-                     zip(self.coef_at(alpha), self.intercept_at(alpha), strict=True)]
-        eta = np.stack(parts, axis=-1)
+        eta = self.linear(data.X, alpha)
         if offset is not None:
             shift = families.Multinomial().shift(offset, data.design.n, len(self.coefs)).T
             eta = eta + (shift if alpha is not None else shift[:, None])

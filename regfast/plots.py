@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from .result import CVPath, Path
+    from .cvpath import CVPath
+    from .result import Path
 
 Float = npt.NDArray[np.float64]
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from . import families
-from .result import CVPath, Rule
+from .cvpath import CVPath, Rule
 from .tables import require
 
 Float = npt.NDArray[np.float64]

@@ -11,8 +11,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from ._version import __version__
+from .cvpath import CVPath, Rule
 from .multipath import MultiPath
-from .result import CVPath, Path, Rule
+from .result import Path
 
 
 def save_path(path: Path, file: str | os.PathLike[str]) -> None:
