@@ -15,7 +15,6 @@ from .result import Kind, Path
 from .validation import Float, as_data
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from pandas import DataFrame
 
 
@@ -147,12 +146,6 @@ class MultiPath(Path):
         for label, frame in zip(self.classes_, frames, strict=True):
             frame.insert(1, "class", label)
         return pd.concat(frames, ignore_index=True).fillna(0.0)
-
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """Coefficient profiles of the class with most of them; `path.of(label).plot()` draws any other."""
-        assert self.classes_ is not None
-        most = int(np.argmax([part.nnz for part in self.coefs]))
-        return self.of(self.classes_[most]).plot(ax)
 
     def save(self, file: str | os.PathLike[str]) -> None:
         """Write the path as JSON that `regfast.load` reads; bit for bit, without pickle."""
