@@ -211,6 +211,7 @@ class Multinomial(Family):
     name = "multinomial"
     measure = "multinomial deviance"
     link = "logit"
+    curvature = 0.5  # the largest eigenvalue of diag(μ) − μμ' (Böhning 1992)
 
     def response(self, y: Any, n: int) -> Response:
         """Labels (n,), or counts or shares (n, C), as rows y_c (C, n) that sum to 1 over the classes."""

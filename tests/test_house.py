@@ -25,7 +25,7 @@ FLOORS = [
     {"problem", "result", "store", "validation", "conventions", "errors", "blas", "unpenalised", "condense", "gram",
      "families", "multipath", "cvpath"},
     {"multinomial", "plumbing", "folds", "scoring"},
-    {"path", "certificate", "reference", "reference_logistic"},
+    {"path", "duality", "certificate", "reference", "reference_logistic"},
     {"estimators", "glm", "logistic", "cv", "plots", "sparse_tables", "tables", "report", "cli", "demo"},
 ]
 FLOOR = {name: k for k, names in enumerate(FLOORS) for name in names}
