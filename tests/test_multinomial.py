@@ -189,6 +189,15 @@ def test_what_is_refused() -> None:
                        (np.where(np.arange(len(X)) == 3, np.nan, LABELS), "NaN")):
         with pytest.raises(ValueError, match=message):
             regfast.fit_path(X, y, family="multinomial")
+    text = NAMES.astype(object)
+    for value, error, message in ((None, ValueError, "y contains NaN, first at position 3: a label is missing"),
+                                  (7, TypeError, "labels of one type.*mixture of number and str")):
+        with pytest.raises(error, match=message):
+            regfast.fit_path(X, np.where(np.arange(len(X)) == 3, value, text), family="multinomial")
+    with pytest.raises(ValueError, match="y is a masked array with 2 masked entries"):
+        regfast.fit_path(X, np.ma.array(NAMES, mask=np.arange(len(X)) < 2), family="multinomial")
+    with pytest.raises(ValueError, match="at least two classes; got one: 'a'"):
+        regfast.fit_path(X, ["a"] * len(X), family="multinomial")
     with pytest.raises(ValueError, match="offset must be"):
         regfast.fit_path(X, LABELS, family="multinomial", offset=np.zeros(len(X)))
     with pytest.raises(ValueError, match="class 0 has none"):
