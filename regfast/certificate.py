@@ -182,7 +182,8 @@ def _penalty(problem: Problem, b: Float, alpha: float, group: bool) -> float:
     size = problem.scale * (np.linalg.norm(b, axis=0) if group else np.abs(b))
     v = np.where(size != 0, problem.penalties.factors, 0.0)
     ratio = problem.penalties.l1_ratio
-    return float(alpha * (v * (ratio * size + (1 - ratio) / 2 * size**2)).sum())
+    square = (1 - ratio) / 2 * size**2 if ratio < 1 else 0.0  # which may overflow
+    return float(alpha * (v * (ratio * size + square)).sum())
 
 
 def _support(problem: Problem, b: Float, pull: Float, gap: float, alpha: float) -> tuple[Indices, Indices, Indices]:
