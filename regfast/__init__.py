@@ -11,12 +11,13 @@ if TYPE_CHECKING:
     from . import conventions, families, reference
     from .certificate import Certificate, certify
     from .cv import fit_cv
+    from .cvpath import CVPath
     from .estimators import ElasticNet, Lasso
     from .glm import GammaRegressor, PoissonRegressor, TweedieRegressor
     from .logistic import LogisticRegression
     from .multitask import MultiTaskElasticNet, MultiTaskLasso
     from .path import alpha_max, fit_path
-    from .result import CVPath, Path
+    from .result import Path
     from .skpaths import enet_path, lasso_path
     from .store import load
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 # nothing, and scikit-learn is loaded only with an estimator.
 _HOME = {
     "fit_path": "path", "alpha_max": "path", "fit_cv": "cv", "certify": "certificate", "Certificate": "certificate",
-    "Path": "result", "CVPath": "result", "load": "store", "Lasso": "estimators", "ElasticNet": "estimators",
+    "Path": "result", "CVPath": "cvpath", "load": "store", "Lasso": "estimators", "ElasticNet": "estimators",
     "lasso_path": "skpaths", "enet_path": "skpaths", "PoissonRegressor": "glm", "GammaRegressor": "glm",
     "TweedieRegressor": "glm", "LogisticRegression": "logistic", "MultiTaskLasso": "multitask",
     "MultiTaskElasticNet": "multitask", "conventions": "", "families": "", "reference": "",

@@ -9,8 +9,9 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from . import validation as check
+from .duality import Weighed, weigh
 from .path import prepare
-from .problem import EPS, Problem, correlation_matrix, start
+from .problem import EPS, Problem, correlation_matrix, linear_predictor, start
 from .validation import Float
 
 Indices = NDArray[np.intp]
@@ -48,19 +49,22 @@ class Certificate(NamedTuple):
     ties: list[Indices]
 
 
-def certify(X: Any, y: Any, coef: Any, intercept: float = 0.0, *, alpha: float, l1_ratio: float = 1.0,
-            **same: Any) -> Certificate:
+def certify(X: Any, y: Any, coef: Any, intercept: Any = 0.0, *, alpha: float, l1_ratio: float = 1.0,
+            group_classes: bool = False, **same: Any) -> Certificate:
     """How far given coefficients are from the optimum, with proof.
 
     Parameters
     ----------
     X, y : as in `fit_path`
-    coef : (p,) array
+    coef : (p,) array; (C, p) for a family of C linear predictors
         On the scale of the data.
-    intercept : float
+    intercept : float; (C,) for C linear predictors
         Used as given: what a better one would gain is part of the gap. Must be 0 with fit_intercept=False.
     alpha : float > 0
     l1_ratio : float in [0, 1]
+    group_classes : bool
+        The L1 part is α l1_ratio Σ_j v_j s_j ‖b_j·‖₂, over the C coefficients of a column, and not Σ_c |b_jc|; for
+        families of several linear predictors, without `bounds`.
     **same
         `family`, `sample_weight`, `offset`, `fit_intercept`, `standardize`, `penalty_factors`, `bounds`, as in
         `fit_path`; they define the objective. Note that `standardize` is True unless said otherwise.
@@ -72,7 +76,8 @@ def certify(X: Any, y: Any, coef: Any, intercept: float = 0.0, *, alpha: float, 
     Raises
     ------
     ValueError
-        `coef` breaks the bounds or is not zero on an excluded column; α is not positive.
+        `coef` breaks the bounds or is not zero on an excluded column; α is not positive; `group_classes` with one
+        linear predictor, or with bounds.
 
     Notes
     -----
@@ -81,45 +86,68 @@ def certify(X: Any, y: Any, coef: Any, intercept: float = 0.0, *, alpha: float, 
     Fercoq, Gramfort & Salmon, 2015), L the most that ∂²ℓ/∂η² can be: 1 for squared error, 1/4 for "binomial", without
     limit for the others, of which nothing is proved zero. For squared error, with U the columns not proved zero, of
     full rank, strong convexity on U gives |b_j − b*_j| ≤ √(2 gap [G_U⁻¹]_jj): non-zero if |b_j| is more.
+
+    Of several linear predictors a column is zero if all its coefficients are, by the same sphere with the largest
+    |c_jk|, or ‖c_j·‖₂ where grouped (L = 1/2 for "multinomial"), and non-zero if one of them is, ‖b_j·‖₂ being more.
     """
     alpha = check.number("alpha", alpha, 0, np.inf, open_lo=True)
     if alpha == np.inf:
         raise ValueError("alpha must be finite; got inf")
-    problem = prepare(X, y, l1_ratio=l1_ratio, **same)
-    if problem.y.ndim > 1:
-        raise ValueError(f"family={problem.family.name!r} is not in certify yet: the `gaps` of its paths are proved")
-    data = problem.data
-    b = check.vector("coef", coef, data.design.p)
-    b0 = check.number("intercept", intercept, -np.inf, np.inf)
-    if not problem.intercept and b0 != 0:
-        raise ValueError(f"intercept must be 0 with fit_intercept=False; got {b0}")
-    _check_feasible(problem, b)
-    exact = merged(problem, b)
-    fit = problem.fit()
-    null = start(problem, fit)
-    gap, kkt, s, value, _ = fit.at(exact, alpha)
-    settled = fit.coef()
-    penalty = _penalty(problem, exact, alpha)
-    # what the given intercept, free columns and twins cost over their optimum; equal within rounding for a solution
-    eta = np.asarray(data.X @ b, dtype=np.float64).ravel() + b0
+    problem = prepare(X, y, l1_ratio=l1_ratio, group_classes=group_classes, **same)
+    several = problem.y.ndim > 1
+    b, b0 = _given(problem, coef, intercept)
+    exact = np.array([merged(problem, row) for row in b])
+    eta = linear_predictor(problem.data.X, b.T, b0)
     if problem.offset is not None:
-        eta += problem.offset
-    primal = problem.family.loss(problem.y, problem.w, None).deviance(eta) + _penalty(problem, b, alpha)
-    best = value + penalty
-    c = fit.correlation()
+        eta += np.atleast_2d(problem.offset).T
+    weighed = weigh(problem, exact.T, eta, alpha) if several \
+        else _weigh(problem, exact[0], eta[:, 0], alpha)
+    # what the given intercept, free columns and twins cost over their optimum; equal within rounding for a solution
+    primal = weighed.loss + _penalty(problem, b, alpha)
+    best = weighed.settled + _penalty(problem, exact, alpha)
     loose = max(0.0, primal - best)
-    if loose <= 16 * EPS * max(primal, null.value):
+    if loose <= 16 * EPS * max(primal, weighed.null):
         loose = 0.0
-    scale = max(null.value, 1e-300)
-    total = gap + loose
-    relative = 0.0 if null.value == 0 and total <= EPS else total / scale
-    residual = kkt / np.sqrt(2 * scale)
-    zero, nonzero, undecided = _support(problem, settled, s * c, total, alpha)
+    scale = max(weighed.null, 1e-300)
+    total = weighed.gap + loose
+    relative = 0.0 if weighed.null == 0 and total <= EPS else total / scale
+    residual = weighed.kkt / np.sqrt(2 * scale)
+    zero, nonzero, undecided = _support(problem, weighed.size, weighed.pull, total, alpha)
     ids = np.union1d(nonzero, undecided)
     ties = [np.flatnonzero(problem.twin_of == i) for i in np.unique(problem.twin_of[ids])]
     kind = problem.gap_kind
     return Certificate(kind, float(relative if kind == "duality gap" else residual), float(residual), primal,
                        primal - total, zero, nonzero, undecided, [tie for tie in ties if len(tie) > 1])
+
+
+def _weigh(problem: Problem, exact: Float, eta: Float, alpha: float) -> Weighed:
+    """One linear predictor, by the kernel that certifies paths; `eta`: as given."""
+    fit = problem.fit()
+    null = start(problem, fit)
+    gap, kkt, s, settled, _ = fit.at(exact, alpha)
+    z = s * fit.correlation()
+    side = np.where(z > 0, problem.penalties.hi > 0, problem.penalties.lo < 0)
+    loss = problem.family.loss(problem.y, problem.w, None).deviance(np.ascontiguousarray(eta))
+    return Weighed(gap, kkt, loss, settled, null.value, np.abs(fit.coef()), np.where(side, np.abs(z), -np.abs(z)))
+
+
+def _given(problem: Problem, coef: Any, intercept: Any) -> tuple[Float, Float]:
+    """Coefficients (C, p) and intercepts (C,), C = 1 for one linear predictor, checked against the problem."""
+    p = problem.data.design.p
+    if problem.y.ndim == 1:
+        b = check.vector("coef", coef, p)[None]
+        b0 = np.array([check.number("intercept", intercept, -np.inf, np.inf)])
+    else:
+        C = len(problem.y)
+        if np.shape(coef) != (C, p):
+            raise ValueError(f"coef must be ({C}, {p}), a row for each linear predictor; got shape {np.shape(coef)}")
+        b = np.array([check.vector(f"coef[{c}]", row, p) for c, row in enumerate(np.asarray(coef))])
+        b0 = check.vector("intercept", np.full(C, intercept) if np.ndim(intercept) == 0 else intercept, C)
+    if not problem.intercept and b0.any():
+        raise ValueError(f"intercept must be 0 with fit_intercept=False; got {intercept}")
+    for row in b:
+        _check_feasible(problem, row)
+    return b, b0
 
 
 def _check_feasible(problem: Problem, b: Float) -> None:
@@ -146,15 +174,16 @@ def merged(problem: Problem, b: Float) -> Float:
 
 
 def _penalty(problem: Problem, b: Float, alpha: float) -> float:
-    """α Σ v_j [ l1_ratio s_j|b_j| + (1 − l1_ratio)/2 s_j² b_j² ]"""
-    v = np.where(b != 0, problem.penalties.factors, 0.0)
-    size = problem.scale * np.abs(b)
+    """α Σ v_j [ l1_ratio s_j|b_j| + (1 − l1_ratio)/2 s_j² b_j² ], b (C, p)"""
+    size = problem.scale * (np.linalg.norm(b, axis=0) if problem.penalties.grouped else np.abs(b))
+    v = np.where(size != 0, problem.penalties.factors, 0.0)
     ratio = problem.penalties.l1_ratio
-    return float(alpha * (v * (ratio * size + (1 - ratio) / 2 * size**2)).sum())
+    square = (1 - ratio) / 2 * size**2 if ratio < 1 else 0.0  # which may overflow
+    return float(alpha * (v * (ratio * size + square)).sum())
 
 
-def _support(problem: Problem, b: Float, z: Float, gap: float, alpha: float) -> tuple[Indices, Indices, Indices]:
-    """Columns proved zero, proved non-zero, and the rest."""
+def _support(problem: Problem, b: Float, pull: Float, gap: float, alpha: float) -> tuple[Indices, Indices, Indices]:
+    """Columns proved zero, proved non-zero, and the rest; `pull`: of the dual point, on sides that are open."""
     p = len(b)
     everything = np.arange(p)
     excluded = np.isinf(problem.l1) & (problem.twin_of == everything)
@@ -165,10 +194,9 @@ def _support(problem: Problem, b: Float, z: Float, gap: float, alpha: float) -> 
     v = problem.penalties.factors
     with np.errstate(invalid="ignore"):
         threshold = np.where(excluded, np.inf, alpha * v * problem.scale * problem.penalties.l1_ratio)
-    side = np.where(z > 0, problem.penalties.hi > 0, problem.penalties.lo < 0)
     size = np.sqrt(problem.curvature)
     # a bound at zero closes its side: only the other one, reachable within the radius, could move the coefficient
-    reach = np.where(side, np.abs(z), -np.abs(z)) + size * radius
+    reach = pull + size * radius
     safe = reach < threshold * (1 - 64 * EPS)
     both_closed = (problem.penalties.hi <= 0) & (problem.penalties.lo >= 0)
     zero = excluded | both_closed | (safe & (v > 0))
@@ -183,7 +211,7 @@ def _support(problem: Problem, b: Float, z: Float, gap: float, alpha: float) -> 
             if np.diag(L).min() ** 2 > 1e3 * EPS * len(ids):
                 inverse = scipy.linalg.solve_triangular(L, np.eye(len(ids)), lower=True)
                 reachable = np.sqrt(2 * gap * (inverse**2).sum(0)) / size[ids]
-                proved = ids[np.abs(b[ids]) > reachable]
+                proved = ids[b[ids] > reachable]
         except scipy.linalg.LinAlgError:
             pass  # dependent columns: the coefficients are not determined, so none is proved non-zero
     groups = np.bincount(problem.twin_of, minlength=p)

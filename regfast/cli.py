@@ -13,11 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
+
 from . import families
 from ._version import __version__
 from .cv import fit_cv
+from .cvpath import CVPath
 from .report import console_for, describe, named, objective, progress_bar, report, save
-from .result import CVPath
 from .store import load
 from .tables import Table, listed, read_features, read_table, require
 
@@ -77,8 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--target", metavar="COLUMN", help="what to predict; a svmlight file holds it itself; in a .npz, the name of "
         "a vector of the archive (default y), or the number of a column")
     add("--family", metavar="NAME", default="gaussian",
-        help="gaussian (default); binomial: labels of two classes, text or numbers, or fractions; poisson: counts; "
-        "gamma: positive amounts; 'tweedie(1.5)': amounts that may be 0, of variance mean^1.5")
+        help="gaussian (default); binomial: labels of two classes, text or numbers, or fractions; multinomial: labels "
+        "of two classes or more, each with its coefficients; poisson: counts; gamma: positive amounts; 'tweedie(1.5)': "
+        "amounts that may be 0, of variance mean^1.5")
     add("--weights", metavar="COLUMN", help="sample weights, named like the target")
     add("--offset", metavar="COLUMN", help="known part of the linear predictor (poisson: the logarithm of the "
         "exposure), named like the target")
@@ -107,7 +110,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--offset", metavar="COLUMN", help="if and only if the model was fitted with one")
     add("--rule", choices=("min", "1se"), default="min", help="which model of the path (default min)")
     add("--out", metavar="FILE", help="write the CSV here and not to the terminal: the column prediction; for labels "
-        "the columns probability (of the class that sorts last) and label")
+        "of two classes the columns probability (of the class that sorts last) and label; for a multinomial model "
+        "probability_CLASS for each class, and label")
 
     demo = commands.add_parser("demo", help="two examples on data that this machine has", allow_abbrev=False)
     demo.set_defaults(run=_demo)
@@ -121,11 +125,13 @@ def _parser() -> argparse.ArgumentParser:
 def _fit(options: argparse.Namespace) -> None:
     _check_outputs(options)
     family = families.get(options.family)
-    if family.name == "multinomial":
-        raise ValueError("--family: multinomial models are fitted from Python only (regfast.fit_path)")
+    several = isinstance(family, families.Multinomial)
+    if several and options.offset is not None:
+        raise ValueError(f"--offset: got {options.offset!r}, but several classes need a column for each of them; fit "
+                         "them from Python (regfast.fit_cv)")
     console = None if options.quiet else console_for(sys.stdout)
     table = read_table(options.table, options.target, weights=options.weights, offset=options.offset,
-                       labels=isinstance(family, families.Binomial))
+                       labels=several or isinstance(family, families.Binomial))
     if table.y is None:
         raise ValueError(f"--target: say what to predict; {table.source} has the columns {_columns(table)}")
     ratios, scaled = options.l1_ratio, not options.no_standardize
@@ -170,13 +176,15 @@ def _predict(options: argparse.Namespace) -> None:
         raise ValueError("--offset: the model was fitted with an offset; name its column" if path.has_offset else
                          f"--offset: got {options.offset!r}, but the model was fitted without one; leave it out")
     names = None if path.feature_names_in_ is None else [str(name) for name in path.feature_names_in_]
-    X, ignored, offset = read_features(options.table, names, path.coefs.shape[0], offset=options.offset)
+    X, ignored, offset = read_features(options.table, names, len(path.scales), offset=options.offset)
     if ignored:
         _say("note", f"columns that the model does not know are ignored: {listed(ignored)}")
     alpha = model.alpha(options.rule) if isinstance(model, CVPath) else path.alphas[0]
-    columns = {"prediction": path.predict(X, alpha, offset)}
+    mean, kind = path.predict(X, alpha, offset), "prediction" if path.classes_ is None else "probability"
+    columns = {kind if output is None else f"{kind}_{output}": column
+               for output, column in zip(path.outputs, np.atleast_2d(mean.T), strict=True)}
     if path.classes_ is not None:
-        columns = {"probability": columns["prediction"], "label": path.predict(X, alpha, offset, kind="class")}
+        columns["label"] = path.predict(X, alpha, offset, kind="class")
     if options.out is None:
         _write_csv(sys.stdout, columns)
     else:

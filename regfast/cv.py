@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import validation as check
+from .cvpath import CVPath
 from .errors import ADVICE, attach, warn_not_converged
 from .families import Family
+from .folds import Fold, check_folds, split
 from .path import MAX_ITER, Progress, count_solves, prepare, reporter, solve
-from .problem import Problem, build, linear_predictor
-from .result import CVPath, Path
+from .problem import Problem, build
+from .result import Path
+from .scoring import scorer
 from .validation import Float
-
-Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
-Scorer = Callable[[Float, Float, Float], float]
 
 
 @dataclass(frozen=True)
@@ -118,35 +118,35 @@ tol, max_iter, early_stop
     count = count_solves(named, n_alphas)
     problems += [rebuild(problems[0], problems[0].w, settings, count, ratio=r) for r in ratios[1:]]
     first, n = problems[0], problems[0].data.design.n
-    folds = split(cv, n, first.y, groups, random_state, first.w, first.classes is not None)
+    folds = split(cv, first, groups, random_state)
     check_folds(folds, first)
-    shift = np.zeros(n) if offset is None else check.vector("offset", offset, n)
+    shift = np.zeros_like(first.y) if offset is None else first.family.shift(offset, n, len(first.y))
     observed = first.y + shift if first.family.quadratic else first.y
-    score = scorer(scoring, first, observed)
+    score, shift = scorer(scoring, first, observed), shift.T
     best: tuple[float, int, Path, Float, Float, Float, Float] | None = None
     tried = []
     weight = np.array([problems[0].w[test].sum() for _, test in folds])
     with reporter(progress) as report:
         for k, problem in enumerate(problems):
-            path = solve(problem, named, n_alphas=n_alphas, eps=eps, tol=tol, max_iter=max_iter,
-                         early_stop=bool(early_stop), standardize=settings.standardize,
-                         has_offset=settings.has_offset, keep=settings.keep)
             tell = None if report is None else (lambda i, k=k: report(k * len(folds) + i, len(problems) * len(folds)))
+            path = None
             try:
+                path = solve(problem, named, n_alphas=n_alphas, eps=eps, tol=tol, max_iter=max_iter,
+                             early_stop=bool(early_stop), standardize=settings.standardize,
+                             has_offset=settings.has_offset, keep=settings.keep)
                 paths = run_folds(problem, folds, path.alphas, settings, workers, tell)
             except KeyboardInterrupt as interrupt:
-                attach(interrupt, path, instead=True)  # not a fold's: what the user asked for
+                attach(interrupt, path, instead=path is not None)  # not a fold's: what the user asked for
                 raise
-            etas = [linear_predictor(problem.data.X[test], f.coefs, f.intercepts) for f, (_, test) in
-                    zip(paths, folds, strict=True)]
-            scores = np.array([[score(observed[test], eta[:, a] + shift[test], problem.w[test])
-                                for a in range(len(path))] for eta, (_, test) in zip(etas, folds, strict=True)])
+            etas = [fold.linear(problem.data.X[test]) for fold, (_, test) in zip(paths, folds, strict=True)]
+            scores = np.array([[score(test, eta[:, a] + shift[test]) for a in range(len(path))]
+                               for eta, (_, test) in zip(etas, folds, strict=True)])
             mean, se = summary(scores, weight, scoring)
             loss = mean if scoring is None else -mean
             at = int(np.argmin(loss))
             tried.append(float(mean[at]))
             if best is None or loss[at] < best[0]:
-                oof = np.full(n, np.nan)
+                oof = np.full(shift.shape, np.nan)
                 for eta, (_, test) in zip(etas, folds, strict=True):
                     oof[test] = first.family.inverse(eta[:, at] + shift[test])
                 best = (float(loss[at]), at, path, scores, mean, se, oof)
@@ -159,7 +159,7 @@ def summary(scores: Float, weight: Float, scoring: Any) -> tuple[Float, Float]:
     k = np.flatnonzero(np.isnan(scores).any(axis=1))
     if k.size:
         raise ValueError(f"scoring={scoring!r} is not defined on the rows held out in fold {k[0]}: got NaN; want "
-                         "another scoring, or folds that are larger or hold both classes")
+                         "another scoring, or folds that are larger or hold every class")
     with np.errstate(over="ignore"):  # what a log link predicts far away has no bounds
         mean = np.average(scores, axis=0, weights=weight)
         whole = np.isfinite(mean)
@@ -192,7 +192,7 @@ def rebuild(problem: Problem, w: Float, settings: Settings, count: int, ratio: f
     penalties = problem.penalties if ratio is None else replace(problem.penalties, l1_ratio=ratio)
     return build(problem.data, problem.y, w, intercept=problem.intercept, standardize=settings.standardize,
                  penalties=penalties, family=problem.family, offset=problem.offset, classes=problem.classes,
-                 n_alphas=count, stop=stop)
+                 trials=problem.trials, n_alphas=count, stop=stop)
 
 
 def run_folds(problem: Problem, folds: list[Fold], alphas: Float, settings: Settings, workers: int,
@@ -234,117 +234,3 @@ def run_folds(problem: Problem, folds: list[Fold], alphas: Float, settings: Sett
                 job.cancel()
             raise
     return [job.result() for job in jobs]
-
-
-def split(cv: Any, n: int, y: Float, groups: Any, random_state: int, w: Float, labels: bool) -> list[Fold]:
-    """(train, test) index pairs; `labels`: y holds two classes, which every fold of an int `cv` is to have."""
-    if y.ndim > 1:
-        raise ValueError("family='multinomial' is not in fit_cv yet: fit_path takes it, fold by fold")
-    from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
-
-    if groups is not None:
-        groups = np.asarray(groups)
-        if groups.shape != (n,):
-            raise ValueError(f"groups must have shape ({n},); got {groups.shape}")
-    if isinstance(cv, (int, np.integer)) and not isinstance(cv, bool):
-        k = check.integer("cv", cv, 2)
-        most = n if groups is None else len(np.unique(groups))
-        if k > most:
-            raise ValueError(f"cv={k} folds need at least as many {'rows' if groups is None else 'groups'}; got {most}")
-        smallest = int(np.bincount(y.astype(int)).min()) if labels else n
-        if k > smallest and groups is None:
-            raise ValueError(f"cv={k} folds need at least as many rows of each class; the smaller one has {smallest}")
-        kind: Any = (StratifiedKFold if labels else KFold) if groups is None \
-            else StratifiedGroupKFold if labels else GroupKFold
-        cv = kind(k, shuffle=True, random_state=random_state)
-    if hasattr(cv, "split") and not isinstance(cv, (str, bytes)):
-        pairs: Iterable[Any] = cv.split(np.empty((n, 0)), y, groups)
-    elif isinstance(cv, Iterable) and not isinstance(cv, (str, bytes)):
-        pairs = cv
-    else:
-        raise TypeError(f"cv must be an int, a splitter or an iterable of (train, test) pairs; got {cv!r}")
-    try:
-        folds = [(index("train", train, n), index("test", test, n)) for train, test in pairs]
-    except TypeError as error:
-        raise TypeError(f"cv must give (train, test) pairs of row numbers: {error}") from None
-    if len(folds) < 2:
-        raise ValueError(f"cv must give at least two folds; got {len(folds)}")
-    for k, (train, test) in enumerate(folds):
-        if not w[train].any() or not w[test].any():
-            raise ValueError(f"fold {k} has no row of positive weight to {'test on' if w[train].any() else 'train on'}")
-    return folds
-
-
-def check_folds(folds: list[Fold], problem: Problem) -> None:
-    """A response that no model can be fitted to may also be that of a training fold alone."""
-    for k, (train, _) in enumerate(folds):
-        w = problem.w * np.isin(np.arange(len(problem.w)), train)
-        try:
-            problem.family.check(problem.y, w / w.sum())
-        except ValueError as error:
-            raise ValueError(f"cv: in the training rows of fold {k}, {error}") from None
-
-
-def index(name: str, x: Any, n: int) -> NDArray[np.intp]:
-    """Row numbers of one side of a fold; a mask counts as the rows where it is true."""
-    rows = np.asarray(x)
-    if rows.dtype == bool and rows.shape == (n,):
-        rows = np.flatnonzero(rows)
-    if rows.ndim != 1 or rows.dtype.kind not in "iu" or (rows.size and not -n <= rows.min() <= rows.max() < n):
-        raise ValueError(f"cv: {name} must be 1-D row numbers below {n}; got {rows.dtype} of shape {rows.shape}")
-    return np.asarray(rows % n, dtype=np.intp)
-
-
-def scorer(scoring: Any, problem: Problem, observed: Float) -> Scorer:
-    """A function (y, linear predictor, weight) → score; one that cannot score `observed` says so before the work."""
-    family, classes = problem.family, problem.classes
-    if scoring is None:
-        return family.deviance
-    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-    from sklearn.metrics import check_scoring
-
-    class Known(BaseEstimator):
-        """Predictions that a scorer can ask for."""
-
-        def __init__(self, eta: Float) -> None:
-            self.eta = eta
-
-        def fit(self, X: Any, y: Any) -> Known:
-            return self
-
-    class Regressor(RegressorMixin, Known):
-        def predict(self, X: Any) -> Float:
-            return family.inverse(self.eta)
-
-    class Classifier(ClassifierMixin, Known):
-        classes_ = classes
-
-        def predict(self, X: Any) -> NDArray[Any]:
-            return label(self.eta > 0)
-
-        def predict_proba(self, X: Any) -> Float:
-            return np.stack([family.inverse(-self.eta), family.inverse(self.eta)], axis=1)
-
-        def decision_function(self, X: Any) -> Float:
-            return self.eta
-
-    def label(second: Any) -> NDArray[Any]:
-        assert classes is not None
-        return np.asarray(classes[np.asarray(second, dtype=int)])
-
-    kind: Any = Regressor if classes is None else Classifier
-    chosen = scoring if callable(scoring) else check_scoring(kind(np.zeros(0)), scoring)
-
-    def score(y: Float, eta: Float, w: Float) -> float:
-        extra = {} if np.ptp(w) == 0 else {"sample_weight": w}
-        return float(chosen(kind(eta), np.empty((len(y), 1)), y if classes is None else label(y), **extra))
-
-    level = float(problem.w @ observed)
-    eta = np.full(len(observed), level if family.quadratic else np.log(level))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a constant prediction is the least of a score's worries
-            score(observed, eta, problem.w)
-    except (AttributeError, TypeError, ValueError) as error:
-        raise ValueError(f"scoring={scoring!r} cannot score family={family.name!r}: {error}") from error
-    return score

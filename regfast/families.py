@@ -219,6 +219,7 @@ class Multinomial(Family):
     measure = "multinomial deviance"
     link = "logit"
     several = True
+    curvature = 0.5  # the largest eigenvalue of diag(μ) − μμ' (Böhning 1992)
 
     def response(self, y: Any, n: int) -> Response:
         """Labels (n,), or counts or shares (n, C), as rows y_c (C, n) that sum to 1 over the classes."""
@@ -229,17 +230,9 @@ class Multinomial(Family):
             total = counts.sum(axis=0)
             shares = np.divide(counts, total, out=np.full_like(counts, 1 / len(counts)), where=total > 0)
             return Response(shares, total, np.arange(len(counts)))
-        values = np.asarray(y).reshape(-1)
-        if len(values) != n:
-            raise ValueError(f"y must be ({n},) labels or ({n}, C) counts; got shape {np.shape(y)}")
-        if values.dtype.kind == "f":
-            check.vector("y", values, n)
-        try:
-            classes, at = np.unique(values, return_inverse=True)
-        except TypeError:
-            raise TypeError("y must hold labels of one type, numbers or text; got a mixture") from None
+        classes, at = np.unique(check.labels("y", y, n), return_inverse=True)
         if len(classes) < 2:
-            raise ValueError(f"y must hold at least two classes; got one: {classes[0]!r}")
+            raise ValueError(f"y must hold at least two classes; got one: {classes.tolist()[0]!r}")
         return Response((at == np.arange(len(classes))[:, None]).astype(np.float64), None, classes)
 
     def check(self, y: Float, w: Float) -> None:

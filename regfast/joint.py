@@ -14,7 +14,8 @@ from scipy.special import logsumexp, xlogy
 
 from .validation import Float
 
-STEPS = 50  # of Newton's method for the intercepts
+EPS = float(np.finfo(float).eps)
+STEPS = 200  # of Newton's method for the intercepts
 FAINT = 1e-2  # of a row's weight: the least that saturation leaves of it in a bound
 
 
@@ -63,12 +64,9 @@ class Joint(ABC):
 
 
 class Squares(Joint):
-    """ℓ = ½ ‖y − η‖²; an offset is taken off y at once."""
+    """ℓ = ½ ‖y − η‖²"""
 
     quadratic = True
-
-    def __init__(self, y: Float, w: Float, offset: Float | None) -> None:
-        super().__init__(y if offset is None else y - offset, w, None)
 
     def intercepts(self, eta: Float, guess: Float) -> Float:
         return np.asarray((self.y - eta) @ self.w)
@@ -101,19 +99,21 @@ class Classes(Joint):
         return np.asarray(eta - logsumexp(eta, axis=0))
 
     def intercepts(self, eta: Float, guess: Float) -> Float:
-        b0, before = guess, np.inf
+        """By Newton's method, damped where a step does not lower the slope (Levenberg & Marquardt)."""
+        b0 = best = guess
+        least, damping = np.inf, 1e-13
         for _ in range(STEPS):
             mu = np.exp(self.logs(eta + b0[:, None]))
             g = (self.y - mu) @ self.w
-            H = np.diag(mu @ self.w) - (self.w * mu) @ mu.T
-            step = inverse(H) @ g
-            size = float(np.abs(step).max())
-            step *= min(1.0, 3 / max(size, 1e-300))  # e^η would run away
-            b0 = b0 + step
-            if size <= 1e-15 * (1 + float(np.abs(b0).max())) or (size < 1e-9 and size >= before):
+            if np.abs(g).max() < least:
+                slope, least, best, damping = g, float(np.abs(g).max()), b0, max(damping / 10, 1e-13)
+                H = np.diag(mu @ self.w) - (self.w * mu) @ mu.T
+            else:
+                damping = max(10 * damping, 1e-6)
+            if least <= 2 * EPS or damping > 1e9:
                 break
-            before = size
-        return np.asarray(b0 - b0.mean())
+            b0 = best + np.linalg.solve(H + damping * np.eye(len(g)), slope)
+        return np.asarray(best - best.mean())
 
     def residual(self, eta: Float) -> Float:
         return np.asarray(self.w * (self.y - np.exp(self.logs(eta))))

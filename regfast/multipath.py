@@ -15,7 +15,6 @@ from .result import Kind, Path
 from .validation import Float, as_data
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from pandas import DataFrame
 
 
@@ -29,31 +28,42 @@ class MultiPath(Path):
     ----------
     coefs : list of C csc_array (p, n_alphas)
     intercepts : (C, n_alphas) float64
-        Of mean 0 over the classes: only their differences matter.
+        Of mean 0 over classes: only their differences matter.
     n_nonzero : (n_alphas,) int64
         Features with a coefficient in any class.
-    classes_ : (C,)
+    classes_ : (C,), or None for several responses
+    grouped : bool
+        The coefficients of a feature enter together.
     """
 
     coefs: Any
+    grouped: bool = False
 
     def __repr__(self) -> str:
+        C = f"{len(self.coefs)} {'responses' if self.classes_ is None else 'classes'}"
         if not len(self):
-            return f"MultiPath(no alphas solved, {len(self.coefs)} classes, {self.path_status})"
-        return (f"MultiPath({len(self)} alphas from {self.alphas[0]:.4g} to {self.alphas[-1]:.4g}, {len(self.coefs)} "
-                f"classes, {self.coefs[0].shape[0]} features, {self.n_nonzero[0]} to {self.n_nonzero[-1]} non-zero, "
+            return f"MultiPath(no alphas solved, {C}, {self.path_status})"
+        return (f"MultiPath({len(self)} alphas from {self.alphas[0]:.4g} to {self.alphas[-1]:.4g}, {C}, "
+                f"{self.coefs[0].shape[0]} features, {self.n_nonzero[0]} to {self.n_nonzero[-1]} non-zero, "
                 f"{self.path_status}, worst {self.gap_kind} {self.gaps.max():.1e})")
 
+    @property
+    def outputs(self) -> list[Any]:
+        """What each linear predictor is called: its class, or the number of its response."""
+        return list(range(len(self.coefs))) if self.classes_ is None else list(self.classes_.tolist())
+
     def of(self, label: Any) -> Path:
-        """The coefficients of one class, as a path of its own to look at; `predict` needs all of them."""
-        assert self.classes_ is not None
-        at = np.flatnonzero(self.classes_ == label)
-        if at.size != 1:
-            raise ValueError(f"label must be one of {self.classes_.tolist()}; got {label!r}")
-        c = int(at[0])
+        """The coefficients of one class or response, as a path of its own to look at; `predict` needs all of them."""
+        at = [c for c, output in enumerate(self.outputs) if output == label]
+        if len(at) != 1:
+            raise ValueError(f"label must be one of {self.outputs}; got {label!r}")
         kept = {field.name: getattr(self, field.name) for field in fields(Path)}
-        n_nonzero = np.diff(self.coefs[c].indptr).astype(np.int64)
-        return Path(**kept | {"coefs": self.coefs[c], "intercepts": self.intercepts[c], "n_nonzero": n_nonzero})
+        coefs = self.coefs[at[0]]
+        return Path(**kept | {"coefs": coefs, "intercepts": self.intercepts[at[0]],
+                              "n_nonzero": np.diff(coefs.indptr).astype(np.int64)})
+
+    def _exactly(self, alpha: float, X: Any, y: Any, **fit_args: Any) -> Path:
+        return super()._exactly(alpha, X, y, group_classes=self.grouped, **fit_args)
 
     def coef_at(self, alpha: float, *, exact: bool = False, X: Any = None, y: Any = None, **fit_args: Any) -> Float:
         """Coefficients at any α, (C, p); as `Path.coef_at`."""
@@ -69,6 +79,11 @@ class MultiPath(Path):
             return np.asarray(self._exactly(alpha, X, y, **fit_args).intercepts[:, 0])
         i, j, t = self._weights(alpha)
         return np.asarray((1 - t) * self.intercepts[:, i] + t * self.intercepts[:, j])
+
+    def linear(self, X: Any, alpha: float | None = None) -> Float:
+        """Linear predictors without an offset, (n, C) or (n, n_alphas, C), for the X of `as_data`."""
+        models = (self.coefs, self.intercepts) if alpha is None else (self.coef_at(alpha), self.intercept_at(alpha))
+        return np.stack([linear_predictor(X, b, b0) for b, b0 in zip(*models, strict=True)], axis=-1)
 
     def predict(self, X: Any, alpha: float | None = None, offset: Any = None, kind: Kind = "response") -> Float:
         """Predictions for new rows: (n, C) at one α, (n, n_alphas, C) for alpha=None; without C for kind="class".
@@ -93,32 +108,27 @@ class MultiPath(Path):
         if self.has_offset != (offset is not None):
             raise ValueError("this path was fitted with an offset: predict needs offset=" if self.has_offset
                              else "offset given, but this path was fitted without one")
-        if alpha is None:
-            parts = [linear_predictor(data.X, part, b0) for part, b0 in zip(self.coefs, self.intercepts, strict=True)]
-        else:
-            parts = [linear_predictor(data.X, b, b0) for b, b0 in
-                     zip(self.coef_at(alpha), self.intercept_at(alpha), strict=True)]
-        eta = np.stack(parts, axis=-1)
+        eta = self.linear(data.X, alpha)
         if offset is not None:
-            shift = families.Multinomial().shift(offset, data.design.n, len(self.coefs)).T
+            shift = families.get(self.family).shift(offset, data.design.n, len(self.coefs)).T
             eta = eta + (shift if alpha is not None else shift[:, None])
-        if kind == "class":
-            assert self.classes_ is not None
+        if kind == "class" and self.classes_ is not None:
             return np.asarray(self.classes_[eta.argmax(axis=-1)])
         return families.get(self.family).inverse(eta) if kind == "response" else eta
 
     def _check_columns(self, p: int, names: Any) -> None:
-        assert self.classes_ is not None
-        self.of(self.classes_[0])._check_columns(p, names)
+        self.of(self.outputs[0])._check_columns(p, names)
 
     @property
     def names(self) -> Any:
         """(p,) feature names, x0, x1, … where the input had none."""
-        assert self.classes_ is not None
-        return self.of(self.classes_[0]).names
+        return self.of(self.outputs[0]).names
 
     def select(self, criterion: str | int) -> float:
-        """As `Path.select`, with df the number of non-zero coefficients of all classes and C − 1 intercepts."""
+        """As `Path.select`, with df the number of non-zero coefficients, and an intercept for each response.
+
+        Of C classes there are C − 1 intercepts; squared error takes one variance for all responses.
+        """
         if isinstance(criterion, (int, np.integer)) and not isinstance(criterion, bool):
             return super().select(criterion)
         if criterion not in ("aic", "bic", "ebic"):
@@ -127,27 +137,26 @@ class MultiPath(Path):
 
         n, C, p = self.n_samples, len(self.coefs), self.coefs[0].shape[0] * len(self.coefs)
         k = np.sum([np.diff(part.indptr) for part in self.coefs], axis=0)
-        score = n * (1 - self.deviance_ratio) * self.null_deviance
-        score = score + (2 if criterion == "aic" else np.log(n)) * (k + (C - 1) * int(self.fit_intercept))
+        deviance = np.maximum((1 - self.deviance_ratio) * self.null_deviance, np.finfo(float).tiny)
+        known = families.get(self.family).known_scale
+        df = k + (C - int(self.classes_ is not None)) * int(self.fit_intercept)
+        score = n * deviance if known else n * C * np.log(deviance)
+        score = score + (2 if criterion == "aic" else np.log(n if known else n * C)) * df
         if criterion == "ebic":
             score = score + 2 * (gammaln(p + 1) - gammaln(k + 1) - gammaln(p - k + 1))
+        score = np.where(df < n * C, score, np.inf)  # a saturated model interpolates: its likelihood says nothing
+        if not np.isfinite(score).any():
+            raise ValueError(f"every model of the path has at least {n * C} parameters; no criterion applies")
         return float(self.alphas[int(np.argmin(score))])
 
     def to_frame(self) -> DataFrame:
         """One row per α and class (pandas): what is known of the solution, then the coefficients ever selected."""
         import pandas as pd
 
-        assert self.classes_ is not None
-        frames = [self.of(label).to_frame() for label in self.classes_]
-        for label, frame in zip(self.classes_, frames, strict=True):
-            frame.insert(1, "class", label)
+        frames = [self.of(label).to_frame() for label in self.outputs]
+        for label, frame in zip(self.outputs, frames, strict=True):
+            frame.insert(1, "response" if self.classes_ is None else "class", label)
         return pd.concat(frames, ignore_index=True).fillna(0.0)
-
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """Coefficient profiles of the class with most of them; `path.of(label).plot()` draws any other."""
-        assert self.classes_ is not None
-        most = int(np.argmax([part.nnz for part in self.coefs]))
-        return self.of(self.classes_[most]).plot(ax)
 
     def save(self, file: str | os.PathLike[str]) -> None:
         """Write the path as JSON that `regfast.load` reads; bit for bit, without pickle."""

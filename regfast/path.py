@@ -39,7 +39,7 @@ def prepare(X: Any, y: Any, *, family: Any = "gaussian", l1_ratio: float = 1.0, 
     w = check.weights(sample_weight, n, response.counts)
     target = response.y
     shift = None if offset is None else likelihood.shift(offset, n, len(target))
-    if likelihood.quadratic and shift is not None:
+    if likelihood.link == "identity" and shift is not None:
         target, shift = target - shift, None
     likelihood.check(target, w)
     check.squarable("y" if offset is None else "y - offset", target)

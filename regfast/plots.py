@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from .result import CVPath, Path
+    from .cvpath import CVPath
+    from .result import Path
 
 Float = npt.NDArray[np.float64]
 
@@ -33,10 +34,12 @@ _LONGEST = 28  # characters of a name
 def plot_path(path: Path, ax: Axes | None = None, *, n_labels: int = 12) -> Axes:
     """Coefficient profiles on the standardised scale (coefficient × standard deviation) against log10(alpha).
 
+    Of several classes the profile of a feature is the length of its coefficients, √Σ_c b_jc²;
+    ``plot_path(path.of(label))`` draws those of one class.
+
     Parameters
     ----------
     path : Path
-        Of one output.
     ax : matplotlib Axes, optional
         Where to draw; by default a new pyplot figure.
     n_labels : int
@@ -58,7 +61,8 @@ def plot_path(path: Path, ax: Axes | None = None, *, n_labels: int = 12) -> Axes
     shown = _shown(path)
     ax = _axes(ax)
     x = np.log10(path.alphas[shown])
-    rows = path.coefs.tocsr()[:, shown]
+    rows, quantity = _profiles(path)
+    rows = rows[:, shown]
     used = np.flatnonzero(np.diff(rows.indptr))
     profiles = rows[used].toarray() * path.scales[used, None]
     order = np.argsort(-np.abs(profiles[:, -1]), kind="stable")
@@ -75,7 +79,7 @@ def plot_path(path: Path, ax: Axes | None = None, *, n_labels: int = 12) -> Axes
         lines[-1].set(label=str(names[used[i]]), linewidth=1.4, markersize=4, zorder=3)
     _finish(ax, path, shown)
     _label_ends(ax, lines)
-    ax.set_ylabel("coefficient × standard deviation of its column")
+    ax.set_ylabel(f"{quantity} × standard deviation of its column")
     which = f", largest {len(lines)} named" if len(lines) < len(used) else ""
     ax.set_title(f"Coefficients along the path ({_penalty(path.l1_ratio)}{which})")
     return ax
@@ -181,6 +185,13 @@ def _shown(path: Path) -> npt.NDArray[np.intp]:
     return shown
 
 
+def _profiles(path: Path) -> tuple[Any, str]:
+    """What a feature's line shows, (p, n_alphas) by row, and what it is called."""
+    if not isinstance(path.coefs, list):
+        return path.coefs.tocsr(), "coefficient"
+    return sum(part * part for part in path.coefs).tocsr().sqrt(), f"length of the {len(path.coefs)} coefficients"
+
+
 def _penalty(l1_ratio: float) -> str:
     names = {1.0: "lasso", 0.0: "ridge"}
     return names.get(l1_ratio, f"elastic net, l1_ratio = {l1_ratio:g}")
@@ -229,7 +240,8 @@ def _finish(ax: Axes, path: Path, shown: npt.NDArray[np.intp]) -> None:
         if x[ticks[-1]] - x[k] >= 0.12 * (x[0] - x[-1]):
             ticks.append(k)
     top.set_xticks(x[ticks], labels=[str(path.n_nonzero[shown[k]]) for k in ticks], fontsize=_LABEL_SIZE)
-    top.set_xlabel("number of non-zero coefficients", fontsize=_LABEL_SIZE + 1)
+    count = "features with a non-zero coefficient" if path.outputs != [None] else "non-zero coefficients"
+    top.set_xlabel(f"number of {count}", fontsize=_LABEL_SIZE + 1)
 
 
 def _room(ax: Axes) -> int:

@@ -92,6 +92,13 @@ class Problem:
         return 2 + counted * (self.data.design.entries / max(whole.data.design.entries, 1))
 
     @property
+    def labels(self) -> NDArray[np.intp] | None:
+        """(n,) number of each row's class; None where the response is a number, a share or counts."""
+        if self.classes is None or self.trials is not None:
+            return None
+        return self.y.astype(np.intp) if self.y.ndim == 1 else self.y.argmax(axis=0)
+
+    @property
     def scale(self) -> Float:
         """(p,) s_j of the objective; made when asked for, X may have millions of columns."""
         return scales(self.var, self.standardize)

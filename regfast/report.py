@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from . import families
-from .result import CVPath, Rule
+from .cvpath import CVPath, Rule
 from .tables import require
 
 Float = npt.NDArray[np.float64]
@@ -53,7 +53,7 @@ def objective(ratios: Sequence[float], standardize: bool, intercept: bool, weigh
     """What is minimised, in words."""
     likelihood, mean = families.get(family), f"{'weighted ' if weighted else ''}mean"
     loss = f"half the {mean} {likelihood.measure}"
-    if isinstance(likelihood, families.Binomial):
+    if isinstance(likelihood, (families.Binomial, families.Multinomial)):
         loss = f"the {mean} log loss"
     if likelihood.link != "identity":
         loss += f" ({likelihood.link} link)"
@@ -83,7 +83,7 @@ def report(console: Any, cv: CVPath, y: npt.NDArray[Any], weights: Float | None,
         console.print(f"l1_ratio: {cv.l1_ratio_best:g} predicts best")
     print_features(console, cv, rule, top)
     console.print(quality(cv, y, weights))
-    if path.classes_ is not None:
+    if path.classes_ is not None and path.outputs == [None]:
         first, second = path.classes_.tolist()
         console.print(f"probabilities are those of {second!r}, against {first!r}")
     relative = "relative " if path.gap_kind == "duality gap" else ""
@@ -91,21 +91,21 @@ def report(console: Any, cv: CVPath, y: npt.NDArray[Any], weights: Float | None,
 
 
 def print_features(console: Any, cv: CVPath, rule: Rule, top: int) -> None:
-    """A table of the largest coefficients on the standardised scale (times the column's standard deviation)."""
-    tables = require("rich.table", "cli")
-    coef = cv.coef(rule)
-    scaled = coef * cv.path.scales
-    order = np.argsort(-np.abs(scaled), kind="stable")
-    order = order[coef[order] != 0]
-    console.print(f"{len(order):,} of {len(coef):,} features at alpha_{rule}; intercept {cv.intercept(rule):.6g}")
-    heads = [tables.Column(head, justify="right") for head in ("coefficient", "coefficient × sd")]
-    table = tables.Table(tables.Column("feature", max_width=44, no_wrap=True), *heads, box=_box())
-    text, names = require("rich.text", "cli").Text, cv.path.names
-    for j in order[:top]:
-        table.add_row(text(" ".join(str(names[j]).split())), f"{coef[j]:.6g}", f"{scaled[j]:.6g}")
-    console.print(table)
-    if len(order) > top:
-        console.print(f"  … and {len(order) - top:,} more")
+    """A table, for each class, of the largest coefficients on the standardised scale (times the column's sd)."""
+    tables, text, names = require("rich.table", "cli"), require("rich.text", "cli").Text, cv.path.names
+    for output, coef, intercept in cv.models(rule):
+        scaled = coef * cv.path.scales
+        order = np.argsort(-np.abs(scaled), kind="stable")
+        order = order[coef[order] != 0]
+        of = "" if output is None else f"{output!r}: "
+        console.print(f"{of}{len(order):,} of {len(coef):,} features at alpha_{rule}; intercept {intercept:.6g}")
+        heads = [tables.Column(head, justify="right") for head in ("coefficient", "coefficient × sd")]
+        table = tables.Table(tables.Column("feature", max_width=44, no_wrap=True), *heads, box=_box())
+        for j in order[:top]:
+            table.add_row(text(" ".join(str(names[j]).split())), f"{coef[j]:.6g}", f"{scaled[j]:.6g}")
+        console.print(table)
+        if len(order) > top:
+            console.print(f"  … and {len(order) - top:,} more")
 
 
 def _box() -> Any:
@@ -121,6 +121,9 @@ def quality(cv: CVPath, y: npt.NDArray[Any], weights: Float | None) -> str:
     line = f"out-of-fold deviance explained {when}: {1 - loss / path.null_deviance:.4f}"
     if path.classes_ is None:
         return line
+    if cv.oof_predictions.ndim > 1:
+        chosen = path.classes_[cv.oof_predictions.argmax(axis=1)]
+        return f"{line}; accuracy {np.average(chosen == y, weights=weights):.4f}"
     second = y == path.classes_[1]
     right = np.average((cv.oof_predictions > 0.5) == second, weights=weights)
     area = require("sklearn.metrics", "cli").roc_auc_score(second, cv.oof_predictions, sample_weight=weights)

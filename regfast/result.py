@@ -16,12 +16,10 @@ from .validation import Float, as_data, vector
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from pandas import DataFrame
 
 Names = NDArray[np.object_]
 Kind = Literal["response", "link", "class"]
-Rule = Literal["min", "1se"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -169,6 +167,11 @@ class Path:
 
     # ---- use
 
+    def linear(self, X: Any, alpha: float | None = None) -> Float:
+        """Linear predictors without an offset, (n,) or (n, n_alphas), for the X of `as_data`."""
+        return linear_predictor(X, *((self.coefs, self.intercepts) if alpha is None else
+                                     (self.coef_at(alpha), self.intercept_at(alpha))))
+
     def predict(self, X: Any, alpha: float | None = None, offset: Any = None, kind: Kind = "response") -> Float:
         """Predictions for new rows: (n,) at one α, (n, n_alphas) for alpha=None.
 
@@ -194,8 +197,7 @@ class Path:
             raise ValueError("this path was fitted with an offset: predict needs offset= (zeros for none)")
         if offset is not None and not self.has_offset:
             raise ValueError("offset given, but this path was fitted without one")
-        model = (self.coefs, self.intercepts) if alpha is None else (self.coef_at(alpha), self.intercept_at(alpha))
-        eta = linear_predictor(data.X, *model)
+        eta = self.linear(data.X, alpha)
         if offset is not None:
             eta = (eta.T + vector("offset", offset, data.design.n)).T
         if kind == "class" and self.classes_ is not None:
@@ -244,6 +246,11 @@ class Path:
         return float(self.alphas[int(np.argmin(score))])
 
     @property
+    def outputs(self) -> list[Any]:
+        """What each linear predictor is called; one alone has no name."""
+        return [None]
+
+    @property
     def names(self) -> Names:
         """(p,) feature names, x0, x1, … where the input had none."""
         if self.feature_names_in_ is not None:
@@ -271,80 +278,3 @@ class Path:
         from .store import save_path
 
         save_path(self, file)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class CVPath:
-    """A path with its cross-validation.
-
-    Attributes
-    ----------
-    path : Path
-        Fitted to all rows at the best l1_ratio.
-    alpha_min, alpha_1se : float
-        The α of least mean loss; the largest α whose mean loss is within one standard error of it.
-    l1_ratio_best : float
-    scores : (n_folds, n_alphas) float64
-        Deviance of each fold (weighted mean; squared error for "gaussian"), or what the scorer returned.
-    score_mean, score_se : (n_alphas,) float64
-        Mean over the folds (weighted by their weight of held-out rows) and its standard error,
-        √(weighted mean of (s_k − mean)² / (K − 1)).
-    scoring : str
-        "deviance" (lower is better) or the scorer's name (greater is better).
-    oof_predictions : (n,) float64
-        Prediction of each row at `alpha_min` by the fold that held it out; NaN where no fold did.
-    l1_ratios : (m,) float64
-    l1_scores : (m,) float64
-        Best mean score of each l1_ratio tried.
-    """
-
-    path: Path
-    alpha_min: float
-    alpha_1se: float
-    l1_ratio_best: float
-    scores: Float
-    score_mean: Float
-    score_se: Float
-    scoring: str
-    oof_predictions: Float
-    l1_ratios: Float
-    l1_scores: Float
-
-    @property
-    def n_folds(self) -> int:
-        return len(self.scores)
-
-    def __repr__(self) -> str:
-        k = [int(self.path.n_nonzero[np.searchsorted(-self.path.alphas, -a)]) for a in (self.alpha_min, self.alpha_1se)]
-        return (f"CVPath({self.n_folds} folds, alpha_min={self.alpha_min:.4g} ({k[0]} features), "
-                f"alpha_1se={self.alpha_1se:.4g} ({k[1]} features), l1_ratio={self.l1_ratio_best:g})")
-
-    def alpha(self, rule: Rule = "min") -> float:
-        """The α that a rule picks: "min" or "1se"."""
-        if rule not in ("min", "1se"):
-            raise ValueError(f"rule must be 'min' or '1se'; got {rule!r}")
-        return self.alpha_min if rule == "min" else self.alpha_1se
-
-    def coef(self, rule: Rule = "min") -> Float:
-        """(p,) coefficients at the α that `rule` picks."""
-        return self.path.coef_at(self.alpha(rule))
-
-    def intercept(self, rule: Rule = "min") -> float:
-        """Intercept at the α that `rule` picks."""
-        return self.path.intercept_at(self.alpha(rule))
-
-    def predict(self, X: Any, rule: Rule = "min", offset: Any = None, kind: Kind = "response") -> Float:
-        """(n,) predictions of the model fitted to all rows, at the α that `rule` picks; `kind` as in `Path.predict`."""
-        return self.path.predict(X, self.alpha(rule), offset, kind)
-
-    def plot(self) -> Figure:
-        """The cross-validation curve beside the coefficient profiles (see `regfast.plots.plot_overview`)."""
-        from .plots import plot_overview
-
-        return plot_overview(self)
-
-    def save(self, file: str | os.PathLike[str]) -> None:
-        """Write everything as JSON that `regfast.load` reads; bit for bit, without pickle."""
-        from .store import save_cv
-
-        save_cv(self, file)

@@ -117,7 +117,7 @@ def solve_several(model: Predictors, alphas: Float | None, *, n_alphas: int = 10
     path = MultiPath(
         coefs=coefs, intercepts=found.column(0), n_nonzero=joined(coefs), gaps=found.column(2),
         gap_kind="kkt residual" if 0 in asked[:done] else problem.gap_kind, n_iter=found.column(4, np.int64),
-        n_passes=found.column(5),
+        n_passes=found.column(5), grouped=problem.penalties.grouped,
         **facts(problem, null, asked, found.column(1), status, word, tol=tol, standardize=standardize,
                 has_offset=has_offset, keep=keep))
     if cut is not None:

@@ -11,8 +11,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from ._version import __version__
+from .cvpath import CVPath, Rule
 from .multipath import MultiPath
-from .result import CVPath, Path, Rule
+from .result import Path
 
 
 def save_path(path: Path, file: str | os.PathLike[str]) -> None:
@@ -33,12 +34,14 @@ def _summary(cv: CVPath) -> dict[str, Any]:
         "objective": "sum_i w_i l(y_i, o_i + b0 + x_i.b) / sum_i w_i + alpha sum_j v_j "
                      "(l1_ratio s_j |b_j| + (1 - l1_ratio)/2 s_j^2 b_j^2), l the family's negative log-likelihood",
         "family": cv.path.family, "l1_ratio": cv.l1_ratio_best, "standardize": cv.path.standardize, "models": {}}
+    names = cv.path.names
     rules: tuple[Rule, ...] = ("min", "1se")
     for rule in rules:
-        coef = cv.coef(rule)
-        out["models"][rule] = {
-            "alpha": cv.alpha(rule), "intercept": cv.intercept(rule),
-            "coefficients": {str(cv.path.names[j]): float(coef[j]) for j in np.flatnonzero(coef)}}
+        models = {output: {"intercept": intercept,
+                           "coefficients": {str(names[j]): float(coef[j]) for j in np.flatnonzero(coef)}}
+                  for output, coef, intercept in cv.models(rule)}
+        several = {"outputs": {str(output): model for output, model in models.items()}}
+        out["models"][rule] = {"alpha": cv.alpha(rule), **(models.get(None) or several)}
     return out
 
 

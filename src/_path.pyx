@@ -156,21 +156,23 @@ cdef class Fit(Newton):
     def resume(self, double alpha, double tol, long max_iter, bint look):
         """Solve at α after the offset has changed. Returns (status, what the working set lacked before).
 
-        That is its gap, or how far its correlations are from feasible: what the others' coefficients make of it. Where
-        it lacks less than `tol`, the columns outside are only looked at with `look`.
+        That is its gap, or how far its correlations are from feasible: what the others' coefficients make of it; where
+        columns are free, no dual point is feasible, and the KKT residual says both. Where it lacks less than `tol`, the
+        columns outside are only looked at with `look`.
         """
         cdef status_t status
         cdef measure_t out
-        cdef double before
+        cdef double before, aim
         with nogil:
             self.fresh = False
             self.renew()
             self.recorrelate()
             out = certificate(self.loss, self.pen, alpha, self.ids, self.size, &self.q, &self._eta[0], &self._c[0])
-            before = fmax(self.measured(out), 1 - out.scale)
+            before = self.measured(out) if self.by_kkt else fmax(self.measured(out), 1 - out.scale)
             self.fresh = True
             # a gap of the order of that squared: of a class without coefficients it is
-            status = self.solve(alpha, fmax(tol * tol, 1e-20), max_iter, &out) if before > tol or look else OK
+            aim = tol if self.by_kkt else fmax(tol * tol, 1e-20)
+            status = self.solve(alpha, aim, max_iter, &out) if before > tol or look else OK
         self.n_iter += self.used
         if status == NO_MEMORY:
             raise MemoryError

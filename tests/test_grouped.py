@@ -168,7 +168,9 @@ def test_offset_and_free_columns() -> None:
         assert free.gap_kind == "kkt residual"
         assert (free.status == "converged").all()
         b = np.array([part.toarray() for part in free.coefs])
-        assert (b[:, :2] != 0).all() and not b[:, 4].any() and not b[:, 2:, 0].any()
+        assert (b[:, :2] != 0).all()
+        assert not b[:, 4].any()
+        assert not b[:, 2:, 0].any()
         P = free.predict(x)
         c = np.einsum("nj,nkc->kjc", (x - x.mean(0)) / len(x), Z[:, None] - P)  # correlations at every α
         assert np.abs(c[:, :2]).max() <= 1e-8 * np.abs(c).max() + 1e-9

@@ -157,6 +157,21 @@ def test_unpenalised_and_separated() -> None:
     assert everything.n_nonzero[0] == 0
 
 
+@pytest.mark.parametrize("v", [0.0, 0.5])
+def test_free_columns_are_fitted_as_exactly_as_others(v: float) -> None:
+    """No dual point is feasible then; v = ½ is what the same path is without them."""
+    factors = np.where(np.arange(X.shape[1]) < 3, v, 1.0)
+    wrong = np.where(np.arange(len(X)) % 5 == 0, (LABELS + 1) % 3, LABELS)  # nothing separates these
+    path = regfast.fit_path(X, wrong, family="multinomial", n_alphas=8, eps=0.01, penalty_factors=factors, tol=1e-9)
+    assert path.gap_kind == ("duality gap" if v else "kkt residual")
+    assert (path.status == "converged").all()
+    for alpha in path.alphas:
+        proof = regfast.certify(X, wrong, path.coef_at(alpha), path.intercept_at(alpha), alpha=alpha,
+                                family="multinomial", penalty_factors=factors)
+        assert proof.kkt <= (1e-4 if v else 1.01e-9)  # a gap of 1e-9 bounds its square
+        assert proof.gap <= 1.01e-9
+
+
 @pytest.mark.parametrize("family", ["binomial", "multinomial"])
 def test_a_stretch_that_bounds_hold_flat_is_not_the_end(family: str) -> None:
     """The first column stands at its bound from soon after α_max on, long before the second one enters."""
@@ -174,11 +189,16 @@ def test_what_is_refused() -> None:
                        (np.where(np.arange(len(X)) == 3, np.nan, LABELS), "NaN")):
         with pytest.raises(ValueError, match=message):
             regfast.fit_path(X, y, family="multinomial")
+    text = NAMES.astype(object)
+    for value, error, message in ((None, ValueError, "y contains NaN, first at position 3: a label is missing"),
+                                  (7, TypeError, "labels of one type.*mixture of number and str")):
+        with pytest.raises(error, match=message):
+            regfast.fit_path(X, np.where(np.arange(len(X)) == 3, value, text), family="multinomial")
+    with pytest.raises(ValueError, match="y is a masked array with 2 masked entries"):
+        regfast.fit_path(X, np.ma.array(NAMES, mask=np.arange(len(X)) < 2), family="multinomial")
+    with pytest.raises(ValueError, match="at least two classes; got one: 'a'"):
+        regfast.fit_path(X, ["a"] * len(X), family="multinomial")
     with pytest.raises(ValueError, match="offset must be"):
         regfast.fit_path(X, LABELS, family="multinomial", offset=np.zeros(len(X)))
     with pytest.raises(ValueError, match="class 0 has none"):
         regfast.fit_path(X, LABELS, family="multinomial", sample_weight=(LABELS > 0).astype(float))
-    with pytest.raises(ValueError, match="not in fit_cv yet"):
-        regfast.fit_cv(X, LABELS, family="multinomial")
-    with pytest.raises(ValueError, match="not in certify yet"):
-        regfast.certify(X, LABELS, np.zeros(X.shape[1]), alpha=1.0, family="multinomial")

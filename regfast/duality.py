@@ -1,0 +1,151 @@
+"""The duality gap of several linear predictors that share X, in NumPy alone: no solver is asked.
+
+With η_i = o_i + b0 + B'x_i, r_i = −∂ℓ/∂η (y_i, η_i) and c_j = Σ_i w_i x_ij r_i, all of C entries, the gap of
+docs/objective.md is a sum over rows and over blocks of the penalty. A block is one coefficient, or with `group` a row
+b_j· of B, whose length takes the place of |b|.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from .path import predictors
+from .problem import Problem
+from .validation import Float, blocks
+
+BLOCK = 2**20  # entries of X centred at a time
+UNSETTLED = 1e-9  # residuals that sum to more than this are no dual point
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """α Σ [ l1·|b| + l2/2 b² ] within bounds, b a block of (p, C) coefficients; arrays (p, 1)."""
+
+    l1: Float
+    l2: Float
+    lo: Float
+    hi: Float
+    group: bool
+
+    def size(self, b: Float) -> Float:
+        """|b| of every block, (p, C), or (p, 1) of rows."""
+        return np.asarray(np.linalg.norm(b, axis=1, keepdims=True) if self.group else np.abs(b))
+
+    def room(self, u: Float) -> Float:
+        """How far a coefficient can go in the direction of u."""
+        return np.asarray(np.where(u > 0, self.hi, -self.lo)) if not self.group else np.full((len(u), 1), np.inf)
+
+    def limit(self, c: Float, strict: bool) -> float:
+        """The largest s ≤ 1 at which s·c has a conjugate; with `strict` one that is 0 wherever l2 = 0."""
+        room = self.room(c)
+        held = (self.l2 == 0) & ((room > 0) if strict else np.isinf(room))
+        size = self.size(c)
+        return float(np.divide(self.l1, size, out=np.ones_like(size), where=held & (size > self.l1)).min(initial=1.0))
+
+    def young(self, b: Float, u: Float) -> float:
+        """Σ pen(b) + pen*(u) − b·u as a sum of terms that are not negative."""
+        size, slope = self.size(b), self.size(u)
+        excess, room = np.maximum(slope - self.l1, 0.0), self.room(u)
+        held = (self.l2 == 0) & np.isinf(room)  # feasible: what is left is rounding
+        excess = np.where(held, 0.0, excess)
+        best = np.divide(excess, self.l2, out=np.full_like(size, np.inf), where=self.l2 > 0)
+        best = np.where(held, size, np.minimum(best, room))
+        inner = (b * u).sum(axis=1, keepdims=True) if self.group else b * u
+        turned = size * slope - inner
+        if self.group:  # ½ |b||u| times the squared chord between their directions, where the difference would cancel
+            one = [np.divide(x, y, out=np.zeros_like(x), where=y > 0) for x, y in ((b, size), (u, slope))]
+            turned = size * slope * ((one[0] - one[1]) ** 2).sum(axis=1, keepdims=True) / 2
+        terms = (best - size) * (excess - self.l2 * (best + size) / 2) + size * (self.l1 + excess - slope) + turned
+        return float(np.maximum(terms, 0.0).sum())
+
+    def distance(self, b: Float, c: Float) -> Float:
+        """How far c is from the subdifferential at b, (p, C) or (p, 1)."""
+        g = c - self.l2 * b
+        if self.group:
+            size, slope = self.size(b), self.size(g)
+            inside = np.maximum(slope - self.l1, 0.0)
+            direction = np.divide(b, size, out=np.zeros_like(b), where=size > 0)
+            return np.where(size > 0, self.size(g - self.l1 * direction), inside)
+        least = np.where(b <= self.lo, -np.inf, np.where(b > 0, self.l1, -self.l1))
+        most = np.where(b >= self.hi, np.inf, np.where(b < 0, -self.l1, self.l1))
+        return np.maximum(np.maximum(least - g, g - most), 0.0)
+
+    def pull(self, c: Float) -> Float:
+        """(p,) how strongly c pulls any coefficient of a column to where it can go."""
+        if self.group:
+            return self.size(c)[:, 0]
+        return np.asarray(np.where(self.room(c) > 0, np.abs(c), -np.abs(c)).max(axis=1, initial=-np.inf))
+
+
+class Weighed(NamedTuple):
+    """What is known of given coefficients; values are those of the objective, not relative."""
+
+    gap: float  # at the best intercept and free columns
+    kkt: float  # largest distance from a subdifferential over √h_j
+    loss: float  # at the linear predictors as given
+    settled: float  # at the best intercept and free columns
+    null: float  # P_null
+    size: Float  # (p,) lengths of the coefficients there
+    pull: Float  # (p,) of the dual point, on sides that bounds leave open
+
+
+def penalty(problem: Problem, used: NDArray[np.intp], alpha: float) -> Penalty:
+    """That of some columns of a problem."""
+    l1, l2, lo, hi = (x[used, None] for x in (problem.l1, problem.l2, problem.penalties.lo, problem.penalties.hi))
+    return Penalty(alpha * l1, alpha * l2, lo, hi, problem.penalties.grouped)
+
+
+def weigh(problem: Problem, coef: Float, given: Float, alpha: float) -> Weighed:
+    """The gap at coefficients (p, C), 0 on columns that are out; `given`: predictors (n, C) to value as well."""
+    used = np.flatnonzero(np.isfinite(problem.l1))
+    pen = penalty(problem, used, alpha)
+    loss = problem.family.joint(problem.y, problem.w, None)
+    eta = forward(problem, coef).T + (0.0 if problem.offset is None else problem.offset)
+    if problem.intercept:
+        eta += loss.intercepts(eta, np.zeros(len(eta)))[:, None]
+    R = loss.residual(eta).T
+    b, g = coef[used], backward(problem, R)[used]
+    kkt = (pen.distance(b, g) / np.sqrt(problem.curvature[used])[:, None]).max(initial=0.0)
+    lost = float(np.abs(R.sum(axis=0)).sum()) if problem.intercept else 0.0
+    joined = replace(pen, l2=np.zeros_like(pen.l2))
+    away = g - pen.l2 * b
+    points = [(pen.limit(g, False), pen, g), (pen.limit(g, True), pen, g), (joined.limit(away, False), joined, away),
+              (joined.limit(away, True), joined, away)]
+    if lost > UNSETTLED:  # only θ = 0 is orthogonal to the intercept
+        points, lost = [(0.0, pen, g)], 0.0
+    gaps = []
+    for s, conjugate, u in points:
+        extra = (1 - s) ** 2 / 2 * float((pen.l2 * b**2).sum()) if conjugate is joined else 0.0
+        gaps.append(loss.young(s, eta) + extra + conjugate.young(b, s * u) + lost)
+    best = int(np.argmin(gaps))
+    pull = np.zeros(len(coef))
+    pull[used] = pen.pull(points[best][0] * g)
+    return Weighed(gaps[best], float(kkt), loss.value(np.ascontiguousarray(given.T)), loss.value(eta),
+                   predictors(problem).start().value, np.linalg.norm(coef, axis=1), pull)
+
+
+def forward(problem: Problem, coef: Float) -> Float:
+    """(n, C) Xb, of centred columns where an intercept is fitted."""
+    X, mean = problem.data.X, problem.mean
+    if sp.issparse(X):
+        return np.asarray(X @ coef - mean @ coef)
+    out = np.empty((X.shape[0], coef.shape[1]))
+    for rows in blocks(len(out), max(1, BLOCK // max(X.shape[1], 1))):
+        out[rows] = (X[rows] - mean) @ coef
+    return out
+
+
+def backward(problem: Problem, R: Float) -> Float:
+    """(p, C) X'R, of centred columns where an intercept is fitted."""
+    X, mean = problem.data.X, problem.mean
+    if sp.issparse(X):
+        return np.asarray(X.T @ R - np.outer(mean, R.sum(axis=0)))
+    out = np.zeros((X.shape[1], R.shape[1]))
+    for rows in blocks(len(R), max(1, BLOCK // max(X.shape[1], 1))):
+        out += (X[rows] - mean).T @ R[rows]
+    return out
