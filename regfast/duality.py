@@ -109,9 +109,11 @@ def weigh(problem: Problem, coef: Float, given: Float, alpha: float) -> Weighed:
     if problem.intercept:
         eta += loss.intercepts(eta, np.zeros(len(eta)))[:, None]
     R = loss.residual(eta).T
+    left = R.sum(axis=0) * problem.intercept
+    R -= problem.w[:, None] * left
     b, g = coef[used], backward(problem, R)[used]
     kkt = (pen.distance(b, g) / np.sqrt(problem.curvature[used])[:, None]).max(initial=0.0)
-    lost = float(np.abs(R.sum(axis=0)).sum()) if problem.intercept else 0.0
+    lost = 0.0 if loss.quadratic else float(np.abs(left).sum())
     joined = replace(pen, l2=np.zeros_like(pen.l2))
     away = g - pen.l2 * b
     points = [(pen.limit(g, False), pen, g), (pen.limit(g, True), pen, g), (joined.limit(away, False), joined, away),

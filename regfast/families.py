@@ -212,19 +212,42 @@ class CompoundPoisson(Poisson):
 
 
 @dataclass(frozen=True)
-class Multinomial(Family):
+class Several(Family):
+    """Likelihoods of C linear predictors."""
+
+    several = True
+
+    @staticmethod
+    def columns(name: str, values: Any, n: int) -> Float:
+        """(C, n) of (n, C)"""
+        if np.ndim(values) != 2 or not np.shape(values)[1]:
+            raise ValueError(f"{name} must be ({n}, C), a column for each predictor; got shape {np.shape(values)}")
+        return np.array([check.vector(f"{name}[:, {c}]", column, n) for c, column in enumerate(np.asarray(values).T)])
+
+    def shift(self, offset: Any, n: int, responses: int) -> Float:
+        out = self.columns("offset", offset, n)
+        if len(out) != responses:
+            raise ValueError(f"offset must be ({n}, {responses}), a column for each predictor; got {np.shape(offset)}")
+        return out
+
+    def deviance(self, y: Float, eta: Float, w: Float) -> float:
+        """Weighted mean deviance of y (C, n) at η (n, C)."""
+        return 2 * self.joint(y, w / w.sum(), None).value(eta.T)
+
+
+@dataclass(frozen=True)
+class Multinomial(Several):
     """Softmax regression over C ≥ 2 classes, log Σ_c e^η_c − Σ_c y_c η_c, with coefficients for each of them."""
 
     name = "multinomial"
     measure = "multinomial deviance"
     link = "logit"
-    several = True
     curvature = 0.5  # the largest eigenvalue of diag(μ) − μμ' (Böhning 1992)
 
     def response(self, y: Any, n: int) -> Response:
         """Labels (n,), or counts or shares (n, C), as rows y_c (C, n) that sum to 1 over the classes."""
         if np.ndim(y) == 2 and np.shape(y)[1] > 1:
-            counts = np.array([check.vector(f"y[:, {c}]", column, n) for c, column in enumerate(np.asarray(y).T)])
+            counts = self.columns("y", y, n)
             if counts.min() < 0:
                 raise ValueError(f"y must hold counts or shares that are not negative; got {counts.min():g}")
             total = counts.sum(axis=0)
@@ -240,15 +263,6 @@ class Multinomial(Family):
         if missing.size:
             raise ValueError(f"y must hold every class in a row of positive weight; class {missing[0]} has none")
 
-    def shift(self, offset: Any, n: int, classes: int) -> Float:
-        """(C, n) of an offset (n, C)."""
-        out = np.asarray(offset, dtype=np.float64)
-        if out.shape != (n, classes):
-            raise ValueError(f"offset must be ({n}, {classes}), a column for each class; got shape {out.shape}")
-        if not np.isfinite(out).all():
-            raise ValueError("Input offset contains NaN or infinity")
-        return np.ascontiguousarray(out.T)
-
     def loss(self, y: Float, w: Float, offset: Float | None) -> _loss.Loss:
         """That of one class, y (n,), with the others' predictors in the offset (see `multinomial`)."""
         return _loss.Binomial(y, w, offset)
@@ -260,37 +274,21 @@ class Multinomial(Family):
     def joint(self, y: Float, w: Float, offset: Float | None) -> Joint:
         return Classes(y, w, offset)
 
-    def deviance(self, y: Float, eta: Float, w: Float) -> float:
-        """Weighted mean deviance of y (C, n) from the probabilities at η (n, C)."""
-        return 2 * self.joint(y, w / w.sum(), None).value(eta.T)
-
 
 @dataclass(frozen=True)
-class MultiGaussian(Family):
+class MultiGaussian(Several):
     """Squared error of several responses, ½ ‖y − η‖², whose coefficients of a column enter together."""
 
     name = "multigaussian"
     measure = "squared error"
     link = "identity"
+    curvature = 1.0
     known_scale = False
-    several = grouped = True
+    grouped = True
 
     def response(self, y: Any, n: int) -> Response:
         """(C, n) of y (n, C)"""
-        return Response(self._columns("y", y, n))
-
-    def shift(self, offset: Any, n: int, responses: int) -> Float:
-        """(C, n) of an offset (n, C)."""
-        out = self._columns("offset", offset, n)
-        if len(out) != responses:
-            raise ValueError(f"offset must be ({n}, {responses}), a column for each response; got {np.shape(offset)}")
-        return out
-
-    @staticmethod
-    def _columns(name: str, values: Any, n: int) -> Float:
-        if np.ndim(values) != 2 or not np.shape(values)[1]:
-            raise ValueError(f"{name} must be ({n}, C), a column for each response; got shape {np.shape(values)}")
-        return np.array([check.vector(f"{name}[:, {c}]", column, n) for c, column in enumerate(np.asarray(values).T)])
+        return Response(self.columns("y", y, n))
 
     def loss(self, y: Float, w: Float, offset: Float | None) -> _loss.Loss:
         """That of one response, y (n,)."""
@@ -301,11 +299,6 @@ class MultiGaussian(Family):
 
     def inverse(self, eta: Float) -> Float:
         return eta
-
-    def deviance(self, y: Float, eta: Float, w: Float) -> float:
-        """Weighted mean of ‖y − η‖² for y (C, n), η (n, C)."""
-        return 2 * self.joint(y, w / w.sum(), None).value(eta.T)
-
 
 def Tweedie(power: float = 1.5, link: str = "auto") -> Family:
     """The family of variance μ^power: 0 is Gaussian (identity link), 1 Poisson, 2 gamma, between them with a log link.

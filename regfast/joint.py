@@ -99,18 +99,20 @@ class Classes(Joint):
         return np.asarray(eta - logsumexp(eta, axis=0))
 
     def intercepts(self, eta: Float, guess: Float) -> Float:
-        """By Newton's method, damped where a step does not lower the slope (Levenberg & Marquardt)."""
+        """By Newton's method, damped where a step does not lower the loss or, in its rounding, the slope."""
         b0 = best = guess
-        least, damping = np.inf, 1e-13
+        loss, steep, damping = np.inf, np.inf, 1e-13
         for _ in range(STEPS):
-            mu = np.exp(self.logs(eta + b0[:, None]))
+            logs = self.logs(eta + b0[:, None])
+            mu, now = np.exp(logs), -float(np.einsum("cn,cn,n->", self.y, logs, self.w))
             g = (self.y - mu) @ self.w
-            if np.abs(g).max() < least:
-                slope, least, best, damping = g, float(np.abs(g).max()), b0, max(damping / 10, 1e-13)
+            off, slack = float(np.abs(g).max()), 8 * EPS * abs(now)
+            if now < loss - slack or (now <= loss + slack and off < steep):
+                slope, steep, loss, best, damping = g, off, min(now, loss), b0, max(damping / 10, 1e-13)
                 H = np.diag(mu @ self.w) - (self.w * mu) @ mu.T
             else:
                 damping = max(10 * damping, 1e-6)
-            if least <= 2 * EPS or damping > 1e9:
+            if steep <= 2 * EPS or damping > 1e9:
                 break
             b0 = best + np.linalg.solve(H + damping * np.eye(len(g)), slope)
         return np.asarray(best - best.mean())

@@ -99,9 +99,9 @@ def pulled(b: Float, c: Float, l1: Float, l2: Float) -> Float:
 
 
 def without_turning(b: Float, d: Float) -> Float:
-    """b + d; rows that would turn by more than a right angle stop at 0"""
+    """b + d; rows that would turn by more than a right angle stop at 0, unless they come from there"""
     new = b + d
-    new[np.einsum("jc,jc->j", b, new) <= 0] = 0
+    new[(np.einsum("jc,jc->j", b, new) <= 0) & b.any(axis=1)] = 0
     return new
 
 

@@ -242,7 +242,8 @@ def test_paths(positive: bool, storage: Any) -> None:
 
 def test_what_paths_refuse() -> None:
     for arguments, message in (
-        ({"y": Y2, "positive": True}, "positive must be False"), ({"alphas": [0.0, 1.0]}, "alphas must be positive"), ({"eps": 0.0}, "eps"),
+        ({"y": Y2, "positive": True}, "positive must be False"),
+        ({"alphas": [0.0, 1.0]}, "alphas must be positive"), ({"eps": 0.0}, "eps"),
         ({"alphas": [-1.0]}, "alphas"), ({"nonsense": 1}, r"Unexpected parameters.*nonsense"),
         ({"coef_init": [1]}, "coef_init"),
     ):  # fmt: skip

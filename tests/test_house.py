@@ -23,7 +23,7 @@ FLOORS = [
     {"_newton"},
     {"_path", "_moments", "_grouped"},
     {"problem", "result", "store", "validation", "conventions", "errors", "blas", "unpenalised", "condense", "gram",
-     "families", "multipath", "joint", "rownorm", "cvpath"},
+     "families", "multipath", "joint", "rownorm", "rowwork", "cvpath"},
     {"multinomial", "grouped", "several", "plumbing", "folds", "scoring"},
     {"path", "duality", "certificate", "reference", "reference_logistic"},
     {"estimators", "multitask", "skpaths", "glm", "logistic", "cv", "plots", "sparse_tables", "tables", "report", "cli",
