@@ -225,10 +225,10 @@ class Several(Family):
         return np.array([check.vector(f"{name}[:, {c}]", column, n) for c, column in enumerate(np.asarray(values).T)])
 
     def shift(self, offset: Any, n: int, responses: int) -> Float:
-        out = self.columns("offset", offset, n)
-        if len(out) != responses:
-            raise ValueError(f"offset must be ({n}, {responses}), a column for each predictor; got {np.shape(offset)}")
-        return out
+        if np.shape(offset) != (n, responses):
+            raise ValueError(f"offset must be ({n}, {responses}), a column for each predictor; got shape "
+                             f"{np.shape(offset)}")
+        return self.columns("offset", offset, n)
 
     def deviance(self, y: Float, eta: Float, w: Float) -> float:
         """Weighted mean deviance of y (C, n) at η (n, C)."""

@@ -193,7 +193,7 @@ def test_what_is_said_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
         (rare, {"cv": 5}, "cv=5 folds need at least as many rows of each class; the smallest one has 3"),
         (Y, {"scoring": "roc_auc"}, "scoring='roc_auc' cannot score family='multinomial'"),
         (Y, {"scoring": "r2"}, "scoring='r2' cannot score family='multinomial'"),
-        (Y, {"offset": OFFSET[:, 0]}, r"offset must be \(90, 3\), a column for each class"),
+        (Y, {"offset": OFFSET[:, 0]}, r"offset must be \(90, 3\), a column for each predictor"),
     ):
         with pytest.raises(ValueError, match=message):
             fit_cv(X, y, **options, **FAMILY)
