@@ -1,4 +1,4 @@
-"""The duality gap of several linear predictors that share X, in NumPy alone: no solver is asked.
+"""The duality gap of several linear predictors that share X, in NumPy: no solver is asked but for P_null.
 
 With η_i = o_i + b0 + B'x_i, r_i = −∂ℓ/∂η (y_i, η_i) and c_j = Σ_i w_i x_ij r_i, all of C entries, the gap of
 docs/objective.md is a sum over rows and over blocks of the penalty. A block is one coefficient, or with `group` a row
@@ -167,30 +167,37 @@ def weigh(problem: Problem, coef: Float, given: Float, alpha: float, group: bool
     pen = penalty(problem, used, alpha, group)
     loss = Squares if problem.family.quadratic else Shares
     eta = forward(problem, coef) + (0.0 if problem.offset is None else problem.offset.T)
-    if problem.intercept:
+    for _ in range(2 if problem.intercept else 0):  # the first leaves its rounding
         eta += loss.level(y, eta, w)
     coef, eta = project(problem, coef, eta)
     R = loss.residual(y, eta)
     c = backward(problem, w[:, None] * R)
     b, g = coef[used], c[used]
     kkt = (pen.distance(b, g) / np.sqrt(problem.curvature[used])[:, None]).max(initial=0.0)
-    lost = float(np.abs(w @ R).sum()) if problem.intercept else 0.0
-    joined = replace(pen, l2=np.zeros_like(pen.l2))
-    away = g - pen.l2 * b
-    points = [(pen.limit(g, False), pen, g), (pen.limit(g, True), pen, g), (joined.limit(away, False), joined, away),
-              (joined.limit(away, True), joined, away)]
-    if lost > UNSETTLED:  # only θ = 0 is orthogonal to the intercept
-        points, lost = [(0.0, pen, g)], 0.0
-    gaps = []
-    for s, conjugate, u in points:
-        extra = (1 - s) ** 2 / 2 * float((pen.l2 * b**2).sum()) if conjugate is joined else 0.0
-        missing = float(w @ loss.young(y, eta, s)) if s < 1 else 0.0
-        gaps.append(missing + extra + conjugate.young(b, s * u) + lost)
+    lost = float(np.abs(w @ R).sum()) if problem.intercept and not problem.family.quadratic else 0.0
+    if lost > UNSETTLED:  # of all points on the ray only θ = 0 is orthogonal to the intercept
+        points, lost = [(0.0, pen.young(b, 0 * g))], 0.0
+    else:
+        points = dual_points(pen, b, g)
+    gaps = [(float(w @ loss.young(y, eta, s)) if s < 1 else 0.0) + rest + lost for s, rest in points]
     best = int(np.argmin(gaps))
     pull = np.zeros(len(c))
     pull[used] = pen.pull(points[best][0] * g)
     return Weighed(gaps[best], float(kkt), float(w @ loss.value(y, given)), float(w @ loss.value(y, eta)),
                    null_value(problem), np.linalg.norm(coef, axis=1), pull)
+
+
+def dual_points(pen: Penalty, b: Float, c: Float) -> list[tuple[float, float]]:
+    """s of the points s·r that are tried, with what the penalty adds to their gaps: two duals, inside bounds or not."""
+    joined, away = replace(pen, l2=np.zeros_like(pen.l2)), c - pen.l2 * b
+    energy = float((pen.l2 * b**2).sum()) / 2
+    out = []
+    for strict in (False, True):
+        s = pen.limit(c, strict)
+        out.append((s, pen.young(b, s * c)))
+        s = joined.limit(away, strict)
+        out.append((s, joined.young(b, s * away) + (1 - s) ** 2 * energy))
+    return out
 
 
 def project(problem: Problem, coef: Float, eta: Float) -> tuple[Float, Float]:
