@@ -19,7 +19,7 @@ from .folds import Fold, check_folds, split
 from .path import MAX_ITER, Progress, count_solves, prepare, reporter, solve
 from .problem import Problem, build
 from .result import Path
-from .scoring import scorer
+from .scoring import Scorer, scorer
 from .validation import Float
 
 
@@ -75,7 +75,8 @@ tol, max_iter, early_stop
         Rows of one group stay in one fold.
     scoring : None, str or callable
         None: the family's weighted mean deviance (squared error for "gaussian"), lower is better. Else a scikit-learn
-        scorer (its name, or a callable scorer(estimator, X, y), a classifier's for labels), greater is better.
+        scorer (its name, or a callable scorer(estimator, X, y), a classifier's for labels, a regressor's with the
+        shares of the classes for counts), greater is better.
     l1_ratio : float or sequence of float
         Several are compared on the same folds; the best is kept.
     random_state : int
@@ -87,6 +88,7 @@ tol, max_iter, early_stop
     Returns
     -------
     CVPath
+        Its `path` is a `MultiPath` for "multinomial".
 
     Raises
     ------
@@ -138,20 +140,26 @@ tol, max_iter, early_stop
             except KeyboardInterrupt as interrupt:
                 attach(interrupt, path, instead=path is not None)  # not a fold's: what the user asked for
                 raise
-            etas = [fold.linear(problem.data.X[test]) for fold, (_, test) in zip(paths, folds, strict=True)]
-            scores = np.array([[score(test, eta[:, a] + shift[test]) for a in range(len(path))]
-                               for eta, (_, test) in zip(etas, folds, strict=True)])
+            scores = np.array([grade(fold, problem, test, shift[test], score) for fold, (_, test) in
+                               zip(paths, folds, strict=True)])
             mean, se = summary(scores, weight, scoring)
             loss = mean if scoring is None else -mean
             at = int(np.argmin(loss))
             tried.append(float(mean[at]))
             if best is None or loss[at] < best[0]:
                 oof = np.full(shift.shape, np.nan)
-                for eta, (_, test) in zip(etas, folds, strict=True):
-                    oof[test] = first.family.inverse(eta[:, at] + shift[test])
+                for fold, (_, test) in zip(paths, folds, strict=True):
+                    eta = fold.linear(problem.data.X[test], path.alphas[at])
+                    oof[test] = first.family.inverse(eta + shift[test])
                 best = (float(loss[at]), at, path, scores, mean, se, oof)
     assert best is not None
     return conclude(*best[1:], scoring, np.array(ratios), np.array(tried), tol, named is None)
+
+
+def grade(fold: Path, problem: Problem, test: NDArray[np.intp], shift: Float, score: Scorer) -> list[float]:
+    """The score of every α on the rows that a fold held out."""
+    eta = fold.linear(problem.data.X[test])
+    return [score(test, eta[:, a] + shift) for a in range(len(fold))]
 
 
 def summary(scores: Float, weight: Float, scoring: Any) -> tuple[Float, Float]:

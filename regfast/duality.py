@@ -1,4 +1,4 @@
-"""The duality gap of several linear predictors that share X, in NumPy alone: no solver is asked.
+"""The duality gap of several linear predictors that share X, in NumPy: no solver is asked but for P_null.
 
 With η_i = o_i + b0 + B'x_i, r_i = −∂ℓ/∂η (y_i, η_i) and c_j = Σ_i w_i x_ij r_i, all of C entries, the gap of
 docs/objective.md is a sum over rows and over blocks of the penalty. A block is one coefficient, or with `group` a row
@@ -106,7 +106,7 @@ def weigh(problem: Problem, coef: Float, given: Float, alpha: float) -> Weighed:
     pen = penalty(problem, used, alpha)
     loss = problem.family.joint(problem.y, problem.w, None)
     eta = forward(problem, coef).T + (0.0 if problem.offset is None else problem.offset)
-    if problem.intercept:
+    for _ in range(2 if problem.intercept else 0):  # the first leaves its rounding
         eta += loss.intercepts(eta, np.zeros(len(eta)))[:, None]
     R = loss.residual(eta).T
     left = R.sum(axis=0) * problem.intercept
@@ -114,21 +114,29 @@ def weigh(problem: Problem, coef: Float, given: Float, alpha: float) -> Weighed:
     b, g = coef[used], backward(problem, R)[used]
     kkt = (pen.distance(b, g) / np.sqrt(problem.curvature[used])[:, None]).max(initial=0.0)
     lost = 0.0 if loss.quadratic else float(np.abs(left).sum())
-    joined = replace(pen, l2=np.zeros_like(pen.l2))
-    away = g - pen.l2 * b
-    points = [(pen.limit(g, False), pen, g), (pen.limit(g, True), pen, g), (joined.limit(away, False), joined, away),
-              (joined.limit(away, True), joined, away)]
-    if lost > UNSETTLED:  # only θ = 0 is orthogonal to the intercept
-        points, lost = [(0.0, pen, g)], 0.0
-    gaps = []
-    for s, conjugate, u in points:
-        extra = (1 - s) ** 2 / 2 * float((pen.l2 * b**2).sum()) if conjugate is joined else 0.0
-        gaps.append(loss.young(s, eta) + extra + conjugate.young(b, s * u) + lost)
+    if lost > UNSETTLED:  # of all points on the ray only θ = 0 is orthogonal to the intercept
+        points, lost = [(0.0, pen.young(b, 0 * g))], 0.0
+    else:
+        points = dual_points(pen, b, g)
+    gaps = [loss.young(s, eta) + rest + lost for s, rest in points]
     best = int(np.argmin(gaps))
     pull = np.zeros(len(coef))
     pull[used] = pen.pull(points[best][0] * g)
     return Weighed(gaps[best], float(kkt), loss.value(np.ascontiguousarray(given.T)), loss.value(eta),
                    predictors(problem).start().value, np.linalg.norm(coef, axis=1), pull)
+
+
+def dual_points(pen: Penalty, b: Float, c: Float) -> list[tuple[float, float]]:
+    """s of the points s·r that are tried, with what the penalty adds to their gaps: two duals, inside bounds or not."""
+    joined, away = replace(pen, l2=np.zeros_like(pen.l2)), c - pen.l2 * b
+    energy = float((pen.l2 * b**2).sum()) / 2
+    out = []
+    for strict in (False, True):
+        s = pen.limit(c, strict)
+        out.append((s, pen.young(b, s * c)))
+        s = joined.limit(away, strict)
+        out.append((s, joined.young(b, s * away) + (1 - s) ** 2 * energy))
+    return out
 
 
 def forward(problem: Problem, coef: Float) -> Float:

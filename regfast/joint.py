@@ -102,11 +102,12 @@ class Classes(Joint):
         """By Newton's method, damped where a step does not lower the loss or, in its rounding, the slope."""
         b0 = best = guess
         loss, steep, damping = np.inf, np.inf, 1e-13
+        slack = 8 * EPS * (1 + float(np.abs(eta).max(initial=0.0)))  # rounding of η is that of the loss
         for _ in range(STEPS):
             logs = self.logs(eta + b0[:, None])
             mu, now = np.exp(logs), -float(np.einsum("cn,cn,n->", self.y, logs, self.w))
             g = (self.y - mu) @ self.w
-            off, slack = float(np.abs(g).max()), 8 * EPS * abs(now)
+            off = float(np.abs(g).max())
             if now < loss - slack or (now <= loss + slack and off < steep):
                 slope, steep, loss, best, damping = g, off, min(now, loss), b0, max(damping / 10, 1e-13)
                 H = np.diag(mu @ self.w) - (self.w * mu) @ mu.T

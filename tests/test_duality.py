@@ -242,6 +242,20 @@ def test_identical_columns_may_share(group: bool) -> None:
     assert worse.primal - worse.dual == pytest.approx(worse.primal - proof.primal, rel=1e-9)
 
 
+def test_the_gap_does_not_depend_on_units_nor_level() -> None:
+    b, b0 = task("responses", 1.0, 0.4, True).solve()
+    b = b * 1.01
+    known: dict[str, Any] = {"l1_ratio": 0.4, "family": "multigaussian"}
+    a = certify(X, RESPONSES, b, b0, alpha=1.0, **known)
+    assert 1e-6 < a.gap < 1e-2
+    for power in (-60, 60):
+        c = certify(X, np.ldexp(RESPONSES, power), np.ldexp(b, power), np.ldexp(b0, power), alpha=np.ldexp(1.0, power),
+                    **known | {"l1_ratio": 1.0})
+        assert c.gap == certify(X, RESPONSES, b, b0, alpha=1.0, **known | {"l1_ratio": 1.0}).gap
+    far = certify(X + 2.0**20, RESPONSES + 2.0**20, b, b0 + 2.0**20 - 2.0**20 * b.sum(axis=1), alpha=1.0, **known)
+    assert far.gap == pytest.approx(a.gap, rel=1e-5)
+
+
 def test_little_data() -> None:
     one = certify(np.ones((2, 1)), ["a", "b"], np.zeros((2, 1)), alpha=1.0, family="multinomial")
     assert (one.gap, one.zero.tolist()) == (0.0, [0])

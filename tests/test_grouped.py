@@ -56,7 +56,8 @@ def gap_of(path: regfast.Path, k: int, X: Array, Y: Array, *, w: Array, offset: 
         if squares:
             dual = (w[:, None] * (t * (Y - shift) - t**2 / 2)).sum()
         else:
-            m = np.where(abs(Y - t) < 1e-14, 0, Y - t)  # probabilities, but for rounding
+            assert (Y - t).min() > -1e-12
+            m = np.maximum(Y - t, 0)  # probabilities, but for rounding
             dual = saturated - w @ xlogy(m, m).sum(1) - (s * R * shift).sum()
         if joined:
             dual -= s**2 * l2 @ size**2 / 2

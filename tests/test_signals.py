@@ -19,6 +19,7 @@ CHILD = """
 import faulthandler, json, os, signal, sys, threading, warnings
 import numpy as np, scipy.sparse as sp
 import regfast
+from regfast import fit_cv, fit_path  # modules come when a name is touched: not in the half second before the signal
 {imports}
 
 rng = np.random.default_rng(0)
