@@ -13,11 +13,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from .errors import OK, SEPARATED
-from .joint import inverse
 from .multinomial import Softmax
 from .problem import EPS, RIDGE_GRID, SQUARED, Null
 from .rownorm import Linear, conjugate, newton, pulled, quadratic, rows, without_turning
-from .rowwork import Ids, Workspace
+from .rowwork import Ids, Workspace, hessian
 from .unpenalised import least_squares
 from .validation import Float
 
@@ -108,22 +107,10 @@ class Grouped(Workspace):
 
     def curvature(self, on: Ids, b: Float, l1: Float, l2: Float) -> Linear:
         """x (m, C) -> second derivative of the objective in rows `on`, the intercepts at their best, times x."""
-        bend, size = self.loss.curvature(self.eta), rows(b)
+        (bent, _), size = hessian(self.loss, self.eta, self.lines, on, self.problem.intercept), rows(b)
         u, a = b / size[:, None], l1 / size
-        shares = np.array([bend(np.repeat(one[:, None], self.eta.shape[1], axis=1)).sum(axis=1)
-                           for one in np.eye(self.classes)])
-        settle = inverse(shares)
-
-        def product(x: Float) -> Float:
-            eta, out = np.zeros_like(self.eta), np.empty_like(x)
-            self.lines.spread(on, x, eta)
-            r = bend(eta)
-            if self.problem.intercept:
-                r -= bend(np.repeat((settle @ r.sum(axis=1))[:, None], r.shape[1], axis=1))
-            self.lines.correlate(on, r, out)
-            return np.asarray(out + a[:, None] * (x - np.einsum("jc,jc->j", u, x)[:, None] * u) + l2[:, None] * x)
-
-        return product
+        return lambda x: np.asarray(
+            bent(x) + a[:, None] * (x - np.einsum("jc,jc->j", u, x)[:, None] * u) + l2[:, None] * x)
 
     def solve(self, alpha: float, tol: float, max_iter: int) -> tuple[str, float]:
         """Working set → descent → certificate over all columns, until it holds: (status, gap)."""

@@ -8,15 +8,37 @@ from numpy.typing import NDArray
 
 from ._grouped import Working
 from ._moments import products
-from .joint import Joint
+from .joint import Joint, inverse
 from .problem import EPS, Problem
-from .rownorm import pulled, rows, value, young
+from .rownorm import Linear, pulled, rows, value, young
 from .validation import Float
 
 Ids = NDArray[np.intp]
 
 AT_ONCE = 8  # residuals that one read of X serves
 TIE = 1 + 32 * EPS  # a correlation within rounding of the threshold counts as on it
+
+
+def hessian(loss: Joint, eta: Float, lines: Working, on: Ids, intercept: bool) -> tuple[Linear, Linear]:
+    """(product, along): x (m, C) -> X_A'W(X_A x), W the curvature at η, and x -> X_A x (C, n).
+
+    Intercepts move to where they are best for x, by Schur's complement.
+    """
+    bend = loss.curvature(eta)
+    shares = np.array([bend(np.repeat(one[:, None], eta.shape[1], axis=1)).sum(axis=1) for one in np.eye(len(eta))])
+    settle = inverse(shares)
+
+    def along(x: Float) -> Float:
+        u = np.zeros_like(eta)
+        lines.spread(on, x, u)
+        return np.asarray(u - (settle @ bend(u).sum(axis=1))[:, None] if intercept else u)
+
+    def product(x: Float) -> Float:
+        out = np.empty_like(x)
+        lines.correlate(on, bend(along(x)), out)
+        return out
+
+    return product, along
 
 
 class Workspace:

@@ -6,7 +6,7 @@ from regfast._state cimport residual_t, status_t
 
 cdef class Newton(Solver):
     cdef double total                  # Σ w ∂²ℓ/∂η² where the model was made; 0: there is none yet
-    cdef bint fresh                    # η, r and c on the working set are those of b: nothing has moved since
+    cdef bint current                # η, r and c on the working set are those of b: nothing has moved since
     cdef residual_t truth, model       # what q is made of, in turn
     cdef double[::1] _v, _over_v       # (n,) the model's weights, sum 1, and 1 over them
     cdef double[::1] _mean_v, _h_v     # (p,) means (what is left of them, where X is dense) and curvatures

@@ -137,7 +137,7 @@ cdef class Newton(Solver):
             if not self.land(alpha, &value, &shortened):
                 return ROUNDING
             self.recorrelate()
-            self.fresh = not shortened
+            self.current = not shortened
             if self.due((self.size + self.active.m) * (self.X.entries // max(self.X.p, 1) + 1)):
                 return INTERRUPTED
 
@@ -145,7 +145,7 @@ cdef class Newton(Solver):
         """b moves to where the model, α and all in its units, has its minimum on the working set, or nearer to it."""
         cdef Py_ssize_t i, k, entered = 0, refused = -1
         cdef status_t status = OK
-        self.fresh = False
+        self.current = False
         for i in range(self.q.n):
             self._base[i] = self._eta[i] - self.b0
         self.in_units()
@@ -267,19 +267,19 @@ cdef class Newton(Solver):
         return False
 
     cdef void renew(self) noexcept nogil:
-        if not self.fresh:
+        if not self.current:
             Workspace.renew(self)
 
     cdef void recorrelate(self) noexcept nogil:
-        if not self.fresh:
+        if not self.current:
             Workspace.recorrelate(self)
 
     cdef status_t take_stock(self, level_t level) noexcept nogil:
-        self.fresh = False
+        self.current = False
         return Screen.take_stock(self, level)
 
     cdef status_t forget(self) noexcept nogil:
-        self.fresh = False
+        self.current = False
         return Solver.forget(self)
 
     cdef status_t bare(self) noexcept nogil:

@@ -4,7 +4,7 @@ The kernels that talk to Python are this one and the interrupt check of `_solve`
 Ctrl-C (or the shared stop flag) is looked for at least every few hundredths of a second. Nothing here prints, warns or
 raises about the numbers: those come with a status, which Python words.
 """
-from libc.math cimport fabs, fmax, fmin, sqrt
+from libc.math cimport INFINITY, fabs, fmax, fmin, sqrt
 from libc.stdint cimport int32_t
 from libc.stdlib cimport free, realloc
 
@@ -12,7 +12,8 @@ import numpy as np
 
 from regfast._gap cimport at as nth, certificate, gap_at, gap_joined, limit_joined
 from regfast._newton cimport Newton
-from regfast._state cimport (EVERY, INTERRUPTED, LIVE, NO_MEMORY, NULLS, OK, UNHELD, measure_t, status_t)
+from regfast._state cimport (ACTIVE, EVERY, INTERRUPTED, LIVE, NO_MEMORY, NULLS, OK, OUTSIDE, UNHELD, WORKING, measure_t,
+                             status_t)
 
 
 cdef double STRIDE = 0.6  # of the strength last solved for: an α further down is approached in such steps
@@ -164,12 +165,12 @@ cdef class Fit(Newton):
         cdef measure_t out
         cdef double before, aim
         with nogil:
-            self.fresh = False
+            self.current = False
             self.renew()
             self.recorrelate()
             out = certificate(self.loss, self.pen, alpha, self.ids, self.size, &self.q, &self._eta[0], &self._c[0])
             before = self.measured(out) if self.by_kkt else fmax(self.measured(out), 1 - out.scale)
-            self.fresh = True
+            self.current = True
             # a gap of the order of that squared: of a class without coefficients it is
             aim = tol if self.by_kkt else fmax(tol * tol, 1e-20)
             status = self.solve(alpha, aim, max_iter, &out) if before > tol or look else OK
@@ -180,6 +181,28 @@ cdef class Fit(Newton):
             raise self.error or KeyboardInterrupt
         return status, before
 
+    def put(self, const double[::1] coef):
+        """Stand at these coefficients (p,); `resume` comes next. Columns that are not 0 join the working set."""
+        cdef Py_ssize_t k, j, m = 0
+        for j in range(self.X.p):
+            m += self._inside[j] == OUTSIDE and coef[j] != 0
+        if self.widen(m) != OK:
+            raise MemoryError
+        m = 0
+        for j in range(self.X.p):
+            if self._inside[j] == OUTSIDE and coef[j] != 0:
+                self._inside[j] = WORKING
+                self.fresh[m] = j
+                m += 1
+        if m and self.gather(INFINITY, m) != OK:
+            raise MemoryError
+        for k in range(self.size):
+            j = self.ids[k]
+            self.q.b[j] = coef[j]
+            if self._inside[j] == ACTIVE:
+                self._inside[j] = WORKING
+        self.matched = False
+
     def predictor(self):
         """(n,) offset + intercept + Xb, as they stand."""
         return np.array(self._eta)
@@ -188,7 +211,7 @@ cdef class Fit(Newton):
         """The intercept after the offset has changed; returns by how much it moved."""
         cdef double b0 = self.b0
         with nogil:
-            self.fresh = False
+            self.current = False
             self.renew()
         return fabs(self.b0 - b0)
 
@@ -203,7 +226,7 @@ cdef class Fit(Newton):
         cdef Py_ssize_t k, m
         cdef const Py_ssize_t *ids
         with nogil:
-            self.fresh = False
+            self.current = False
             self.renew()
             status = self.survey(alpha)
             if status == OK:
