@@ -172,7 +172,7 @@ class Softmax:
         b = b[on]
         l1, l2 = alpha * problem.l1[on, None], alpha * problem.l2[on, None]
         lo, hi = problem.penalties.lo[on, None], problem.penalties.hi[on, None]
-        if problem.penalties.l1_ratio == 1:  # the same added to all classes changes no fit: |b_j·|₁ is least at a median
+        if problem.penalties.l1_ratio == 1:  # what is added to all classes changes no fit: |b_j·|₁ is least at a median
             middle = np.sort(b, axis=1)[:, [(self.classes - 1) // 2, self.classes // 2]]
             b = b - np.clip(0, middle[:, :1], middle[:, 1:]) * ((l1 > 0) & np.isinf(lo) & np.isinf(hi))
         moving = (b != 0) & (lo < b) & (b < hi)

@@ -12,8 +12,8 @@ import numpy as np
 
 from regfast._gap cimport at as nth, certificate, gap_at, gap_joined, limit_joined
 from regfast._newton cimport Newton
-from regfast._state cimport (ACTIVE, EVERY, INTERRUPTED, LIVE, NO_MEMORY, NULLS, OK, OUTSIDE, UNHELD, WORKING, measure_t,
-                             status_t)
+from regfast._state cimport (ACTIVE, EVERY, INTERRUPTED, LIVE, NO_MEMORY, NULLS, OK, OUTSIDE, UNHELD, WORKING,
+                             measure_t, status_t)
 
 
 cdef double STRIDE = 0.6  # of the strength last solved for: an α further down is approached in such steps
