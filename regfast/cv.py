@@ -53,6 +53,7 @@ def fit_cv(
     standardize: bool = True,
     penalty_factors: Any = None,
     bounds: Any = None,
+    group_classes: bool = False,
     tol: float = 1e-7,
     max_iter: int = MAX_ITER,
     early_stop: bool = True,
@@ -67,7 +68,7 @@ def fit_cv(
     Parameters
     ----------
     X, y, family, alphas, n_alphas, eps, sample_weight, offset, fit_intercept, standardize, penalty_factors, bounds, \
-tol, max_iter, early_stop
+group_classes, tol, max_iter, early_stop
         As in `fit_path`. Sample weights count in fitting, in scoring and in the mean over folds.
     cv : int, splitter or iterable of (train, test) index arrays
         An int means shuffled K-fold (stratified for labels, grouped if `groups` are given) with `random_state`.
@@ -88,7 +89,7 @@ tol, max_iter, early_stop
     Returns
     -------
     CVPath
-        Its `path` is a `MultiPath` for "multinomial".
+        Its `path` is a `MultiPath` for "multinomial" and "multigaussian".
 
     Raises
     ------
@@ -116,14 +117,15 @@ tol, max_iter, early_stop
                         (penalty_factors is not None, bounds is not None))
     problems = [prepare(X, y, family=family, l1_ratio=r, sample_weight=sample_weight, offset=offset,
                         fit_intercept=fit_intercept, standardize=standardize, penalty_factors=penalty_factors,
-                        bounds=bounds, solves=count_solves(named, n_alphas)) for r in ratios[:1]]
+                        bounds=bounds, group_classes=group_classes, solves=count_solves(named, n_alphas))
+                for r in ratios[:1]]
     count = count_solves(named, n_alphas)
     problems += [rebuild(problems[0], problems[0].w, settings, count, ratio=r) for r in ratios[1:]]
     first, n = problems[0], problems[0].data.design.n
     folds = split(cv, first, groups, random_state)
     check_folds(folds, first)
     shift = np.zeros_like(first.y) if offset is None else first.family.shift(offset, n, len(first.y))
-    observed = first.y + shift if first.family.quadratic else first.y
+    observed = first.y + shift if first.family.link == "identity" else first.y
     score, shift = scorer(scoring, first, observed), shift.T
     best: tuple[float, int, Path, Float, Float, Float, Float] | None = None
     tried = []

@@ -67,7 +67,7 @@ def scorer(scoring: Any, problem: Problem, observed: Float) -> Scorer:
 
     level = observed @ w
     eta = np.empty_like(observed.T)
-    eta[:] = level if family.quadratic else np.log(level)
+    eta[:] = level if family.link == "identity" else np.log(level)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a constant prediction is the least of a score's worries

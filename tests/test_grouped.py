@@ -10,7 +10,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 from scipy.special import logsumexp, xlogy
 from sklearn.datasets import load_diabetes, load_wine
-from sklearn.linear_model import LinearRegression, MultiTaskElasticNet, MultiTaskLasso, enet_path
+from sklearn.linear_model import LinearRegression, MultiTaskElasticNet, MultiTaskLasso, MultiTaskLassoCV, enet_path
+from sklearn.model_selection import KFold
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import regfast
@@ -231,6 +232,24 @@ def test_degenerate_designs(seed: int) -> None:
             options["sample_weight"] = w[present].astype(float)
             classes = regfast.fit_path(x[present], labels[present], family="multinomial", **options)
             assert not set(classes.status.tolist()) & set(ADVICE), (classes.status, classes.gaps)
+
+
+def test_cross_validation_and_its_file(tmp_path: Any) -> None:
+    alphas, folds = np.geomspace(1, 0.01, 12), list(KFold(4).split(X))
+    cv = regfast.fit_cv(X, Y, family="multigaussian", cv=folds, alphas=alphas, standardize=False, tol=1e-11)
+    theirs = MultiTaskLassoCV(alphas=alphas, cv=folds, tol=1e-11, max_iter=100_000).fit(X, Y)
+    assert_allclose(cv.scores.T / 3, theirs.mse_path_, rtol=1e-7)
+    assert cv.alpha_min == pytest.approx(theirs.alpha_)
+    assert_allclose(cv.predict(X), theirs.predict(X), atol=1e-6)
+    cv.save(tmp_path / "m.json")
+    again = regfast.load(tmp_path / "m.json")
+    assert_array_equal(again.predict(X), cv.predict(X))
+    assert again.path.grouped
+    exact = cv.path.coef_at(cv.alpha_min, exact=True, X=X, y=Y)
+    assert_allclose(exact, cv.coef(), atol=1e-7)
+    assert cv.path.select(4) == cv.path.alphas[cv.path.n_nonzero <= 4][-1]
+    shares = regfast.fit_cv(WINE, LABELS, family="multinomial", group_classes=True, cv=4, n_alphas=8)
+    assert shares.path.grouped
 
 
 def test_what_is_refused() -> None:
