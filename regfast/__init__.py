@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from .logistic import LogisticRegression
     from .path import alpha_max, fit_path
     from .result import CVPath, Path
+    from .ridge_cv import RidgeClassifierCV, RidgeCV
+    from .ridge_estimators import Ridge, RidgeClassifier
     from .store import load
 
 # Where each public name lives. Modules are imported when a name is first touched: `import regfast` costs next to
@@ -24,11 +26,12 @@ _HOME = {
     "fit_path": "path", "alpha_max": "path", "fit_cv": "cv", "certify": "certificate", "Certificate": "certificate",
     "Path": "result", "CVPath": "result", "load": "store", "Lasso": "estimators", "ElasticNet": "estimators",
     "lasso_path": "estimators", "enet_path": "estimators", "PoissonRegressor": "glm", "GammaRegressor": "glm",
-    "TweedieRegressor": "glm", "LogisticRegression": "logistic", "conventions": "", "families": "", "reference": "",
+    "TweedieRegressor": "glm", "LogisticRegression": "logistic", "Ridge": "ridge_estimators",
+    "RidgeClassifier": "ridge_estimators", "RidgeCV": "ridge_cv", "RidgeClassifierCV": "ridge_cv", "conventions": "", "families": "", "reference": "",
 }
 
 __all__ = ["CVPath", "Certificate", "ElasticNet", "GammaRegressor", "Lasso", "LogisticRegression", "Path",
-           "PoissonRegressor", "TweedieRegressor", "__version__", "alpha_max", "certify", "conventions", "enet_path",
+           "PoissonRegressor", "Ridge", "RidgeCV", "RidgeClassifier", "RidgeClassifierCV", "TweedieRegressor", "__version__", "alpha_max", "certify", "conventions", "enet_path",
            "families", "fit_cv", "fit_path", "lasso_path", "load", "reference"]
 
 

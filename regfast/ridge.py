@@ -1,0 +1,173 @@
+"""Ridge: every α, and every response, from one factorisation.
+
+In standard form (A = P W^½ X D, see `standard_form`) the solution is β = (A'A + αI)⁻¹ A'y or, where X is wide,
+β = A'c with c = (AA' + αI)⁻¹ y. What a candidate lacks is g = A'(y − Aβ) − αβ, or ρ = y − Aβ − αc; the duality gap at
+the residual is then ‖g‖²/(2α), at θ = αc it is ½‖ρ‖² (docs/objective.md, dual B), and the same numbers correct it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from .errors import INTERRUPTED, MAX_ITER, OK, ROUNDING
+from .factors import FEW, LIMIT, Factors, Krylov, Spectrum
+from .problem import Null, Problem
+from .standard_form import StandardForm, Stop
+from .validation import Float
+
+DIRECT = 2000
+"""min(n, p) up to which a factorisation is the first choice; a Krylov space beyond."""
+
+LARGEST = 12000
+"""min(n, p) up to which a factorisation is the last resort (its square takes 1.2 GB)."""
+
+ROUGH = 1e-5
+"""Share of the largest eigenvalue below which an α is corrected by its true residual, and measured there."""
+
+EXACT = 1e-24
+"""A gap, relative to ½‖y‖², that no correction can be seen in: predictions are off by 1e-12 at most."""
+
+ACCURATE = 1e-20
+"""The same for 1e-10: how far products alone are taken where nobody says how far."""
+
+
+class Found(NamedTuple):
+    beta: Float  # (p, k)
+    gaps: Float  # (k,) duality gaps
+    values: Float  # (k,) ½‖y − Aβ‖²
+    steps: int  # of a Krylov space; 1 for a factorisation
+    solver: str  # "cholesky", "svd" or "lanczos"
+
+
+def applies(problem: Problem) -> bool:
+    """Whether nothing but L2 penalises, and nothing bounds the coefficients."""
+    penalties = problem.penalties
+    return (problem.family.quadratic and penalties.l1_ratio == 0 and not problem.loose.size
+            and not np.isfinite(penalties.lo).any() and not np.isfinite(penalties.hi).any())
+
+
+def solve(form: StandardForm, Y: Float, which: NDArray[np.intp], alphas: Float, aim: float = ACCURATE) -> Found:
+    """β for pairs of a response and a strength.
+
+    Parameters
+    ----------
+    form : StandardForm
+    Y : (n, T) responses, projected and weighted (`StandardForm.response`)
+    which : (k,) the response of each pair
+    alphas : (k,) > 0
+    aim : float
+        Duality gap relative to ½‖y‖² that is good enough where products are all there is; factors go to `EXACT`.
+    """
+    side = Dual(form, Y) if form.wide else Primal(form, Y)
+    size = 0.5 * np.linalg.norm(Y, axis=0)[which] ** 2
+    if form.short > DIRECT:
+        goal = float(np.sqrt(aim * size.min(initial=np.inf, where=size > 0)))
+        found = improve(side, Krylov(form, goal), which, alphas, aim * size)
+        if form.short > LARGEST or (found.gaps <= aim * size).all():
+            return found
+    few = len(np.unique(alphas)) <= FEW
+    way = Factors.of(form, alphas) if few else Spectrum.of(form, float(alphas.min()))
+    return improve(side, way, which, alphas, EXACT * size)
+
+
+def improve(side: Primal | Dual, way: Krylov | Factors | Spectrum, which: NDArray[np.intp], alphas: Float,
+            enough: Float) -> Found:
+    """A first solution, and at most two corrections of those that rounding may have touched."""
+    every = np.arange(len(alphas))
+    z = way.solve(side.f if side.f.shape[1] == 1 else side.f[:, which], alphas)
+    beta, lack, gaps, values = side.lift(z), np.empty_like(z), np.empty(len(alphas)), np.empty(len(alphas))
+    sound = alphas >= (ROUGH * (way.top + side.form.blur) if way.gram is not None else np.inf)
+    for at, gram in ((every[sound], way.gram), (every[~sound], None)):
+        if at.size:
+            lack[:, at], gaps[at], values[at] = side.lacking(z[:, at], beta[:, at], which[at], alphas[at], gram)
+    for _ in range(2):
+        at = every[~sound & (gaps > enough)]
+        if not at.size:
+            break
+        step = way.solve(lack[:, at], alphas[at])
+        new, far = z[:, at] + step, beta[:, at] + side.lift(step)
+        lacks, gap, value = side.lacking(new, far, which[at], alphas[at], None)
+        better = gap < gaps[at]
+        at = at[better]
+        z[:, at], beta[:, at], lack[:, at] = new[:, better], far[:, better], lacks[:, better]
+        gaps[at], values[at] = gap[better], value[better]
+    return Found(beta, gaps, values, way.steps, way.name)
+
+
+class Primal:
+    """The unknown is β itself, of f = A'y; it lacks g."""
+
+    def __init__(self, form: StandardForm, Y: Float) -> None:
+        self.form, self.Y, self.f = form, Y, form.adjoint(Y)
+
+    def lift(self, z: Float) -> Float:
+        return z
+
+    def lacking(self, z: Float, beta: Float, which: NDArray[np.intp], alphas: Float,
+                gram: Float | None) -> tuple[Float, Float, Float]:
+        """(g, gap, ½‖y − Aβ‖²), by the Gram or by X."""
+        y = of(self.Y, which)
+        if gram is None:
+            r = y - self.form.times(beta)
+            g, value = self.form.adjoint(r) - alphas * beta, 0.5 * (r * r).sum(0)
+        else:
+            f = of(self.f, which)
+            c = f - gram @ beta
+            g, value = c - alphas * beta, 0.5 * ((y * y).sum(0) - (beta * (f + c)).sum(0))
+        return g, (g * g).sum(0) / (2 * alphas), value
+
+
+class Dual:
+    """The unknown is c, of f = y; β = A'c is carried along, so that corrections do not suffer from c's rounding."""
+
+    def __init__(self, form: StandardForm, Y: Float) -> None:
+        self.form, self.f = form, Y
+
+    def lift(self, z: Float) -> Float:
+        return self.form.adjoint(z)
+
+    def lacking(self, z: Float, beta: Float, which: NDArray[np.intp], alphas: Float,
+                gram: Float | None) -> tuple[Float, Float, Float]:
+        """(ρ, gap, ½‖y − Aβ‖²), by the Gram or by X."""
+        r = of(self.f, which) - (self.form.times(beta) if gram is None else gram @ z)
+        rho = r - alphas * z
+        return rho, 0.5 * (rho * rho).sum(0), 0.5 * (r * r).sum(0)
+
+
+def of(F: Float, which: NDArray[np.intp]) -> Float:
+    """The columns of (m, T) that belong to some pairs; one column where all share it."""
+    return F if F.shape[1] == 1 else F[:, which]
+
+
+def path(problem: Problem, alphas: Float, null: Null, tol: float, early_stop: bool,
+         report: Callable[[int, float], Any] | None, stop: Stop = None) -> tuple[Any, ...]:
+    """What `Fit.run` returns, of a problem that ridge `applies` to. Every α is solved before the first is reported."""
+    form, response, k = StandardForm(problem, stop), problem.y[:, None], len(alphas)
+    if null.value > 0:
+        found = solve(form, form.response(response), np.zeros(k, dtype=np.intp), alphas, 0.5 * tol)
+    else:
+        found = Found(np.zeros((form.p, k)), np.zeros(k), np.zeros(k), 1, "")
+    coef, b0 = form.coefficients(found.beta, response)
+    gaps = found.gaps / max(null.value, 1e-300)
+    codes = np.where(gaps <= tol, OK, ROUNDING if found.steps < LIMIT else MAX_ITER)
+    explained = 1 - found.values / null.total if null.total > 0 else np.zeros(k)
+    ends = (codes == OK) & ((explained > 0.999) | (np.diff(explained, prepend=0.0) < 1e-5 * explained))
+    done = 5 + int(np.argmax(ends[4:])) if early_stop and ends[4:].any() else k
+    codes = codes[:done]
+    for at in range(done if report is not None else 0):
+        try:
+            report(at, float(gaps[at]))
+        except KeyboardInterrupt:
+            done, codes = at + 1, np.append(codes[:at + 1], INTERRUPTED)
+            break
+    used = np.flatnonzero(coef.any(axis=1)).astype(np.int32)
+    data = np.ascontiguousarray(coef[used, :done].T).ravel()
+    coefs = sp.csc_array((data, np.tile(used, done), len(used) * np.arange(done + 1)), shape=(form.p, done))
+    coefs.eliminate_zeros()
+    return (coefs.data, coefs.indices, coefs.indptr, b0[:done], found.values[:done], gaps[:done],
+            np.full(done, found.steps), np.full(done, form.reads), codes)
