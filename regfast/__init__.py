@@ -27,12 +27,14 @@ _HOME = {
     "Path": "result", "CVPath": "result", "load": "store", "Lasso": "estimators", "ElasticNet": "estimators",
     "lasso_path": "estimators", "enet_path": "estimators", "PoissonRegressor": "glm", "GammaRegressor": "glm",
     "TweedieRegressor": "glm", "LogisticRegression": "logistic", "Ridge": "ridge_estimators",
-    "RidgeClassifier": "ridge_estimators", "RidgeCV": "ridge_cv", "RidgeClassifierCV": "ridge_cv", "conventions": "", "families": "", "reference": "",
+    "RidgeClassifier": "ridge_estimators", "RidgeCV": "ridge_cv", "RidgeClassifierCV": "ridge_cv",
+    "conventions": "", "families": "", "reference": "",
 }
 
 __all__ = ["CVPath", "Certificate", "ElasticNet", "GammaRegressor", "Lasso", "LogisticRegression", "Path",
-           "PoissonRegressor", "Ridge", "RidgeCV", "RidgeClassifier", "RidgeClassifierCV", "TweedieRegressor", "__version__", "alpha_max", "certify", "conventions", "enet_path",
-           "families", "fit_cv", "fit_path", "lasso_path", "load", "reference"]
+           "PoissonRegressor", "Ridge", "RidgeCV", "RidgeClassifier", "RidgeClassifierCV", "TweedieRegressor",
+           "__version__", "alpha_max", "certify", "conventions", "enet_path", "families", "fit_cv", "fit_path",
+           "lasso_path", "load", "reference"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Ways to solve (S + αI) z = f, S = L'L the Gram of a matrix in standard form, for many α: factors and one Krylov space.
+"""Ways to solve (S + αI) z = f, S = L'L the Gram of L in standard form, for many α: factors, or one Krylov space.
 
 Each has `solve(f, alphas)`: f (m, k), or (m, 1) for all of them, and alphas (k,) give z (m, k); and `top`, about the
 largest eigenvalue of S. `gram` is S, or None where it was not made or does not say enough about L.
@@ -18,7 +18,7 @@ FEW = 6
 """So many strengths cost less by a Cholesky factor each than by eigenvalues."""
 
 FINE = 1e-11
-"""The share of the largest eigenvalue below which rounding of the Gram drowns the others: L itself is triangularised."""
+"""The share of the largest eigenvalue below which others drown in the Gram's rounding: L itself is triangularised."""
 
 LIMIT = 2000
 """Steps of a Krylov space, two reads of X each."""
@@ -149,16 +149,19 @@ class Krylov:
               most: int) -> tuple[Float, Float, Float, int]:
         """One basis. `left`: what is left for each α, in units of u, with its sign."""
         basis = np.empty((len(u), most), order="F")
-        diagonal, beside = np.empty(most), np.empty(most)
+        diagonal, beside, look = np.empty(most), np.empty(most), 4
         for k in range(most):
             basis[:, k] = u[:, 0]
             v = self.apply(u)
             diagonal[k] = float(u[:, 0] @ v[:, 0])
-            for _ in range(2):
-                v -= basis[:, :k + 1] @ (basis[:, :k + 1].T @ v)
+            v -= diagonal[k] * u
+            if k:
+                v -= beside[k - 1] * basis[:, k - 1:k]
+            v -= basis[:, :k + 1] @ (basis[:, :k + 1].T @ v)
             beside[k] = float(np.linalg.norm(v))
             ended = beside[k] <= 4 * EPS * max(self.top, diagonal[k])
-            if k % 8 == 7 or k == most - 1 or ended:
+            if k == look or k == most - 1 or ended:
+                look = k + 4 + k // 10
                 theta, W = scipy.linalg.eigh_tridiagonal(diagonal[:k + 1], beside[:k])
                 self.top = max(self.top, float(theta[-1]))
                 inside = W @ (W[0][:, None] / (np.maximum(theta, 0)[:, None] + alphas)) * left

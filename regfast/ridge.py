@@ -159,9 +159,10 @@ def path(problem: Problem, alphas: Float, null: Null, tol: float, early_stop: bo
     ends = (codes == OK) & ((explained > 0.999) | (np.diff(explained, prepend=0.0) < 1e-5 * explained))
     done = 5 + int(np.argmax(ends[4:])) if early_stop and ends[4:].any() else k
     codes = codes[:done]
-    for at in range(done if report is not None else 0):
+    for at in range(done):
         try:
-            report(at, float(gaps[at]))
+            if report is not None:
+                report(at, float(gaps[at]))
         except KeyboardInterrupt:
             done, codes = at + 1, np.append(codes[:at + 1], INTERRUPTED)
             break

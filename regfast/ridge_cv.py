@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any, Self
 
 import numpy as np
@@ -160,6 +161,8 @@ class _RidgeCV(Linear):
         """The score of every α on the rows `test`."""
         score = check_scoring(self, scoring=self.scoring)
         w = np.full(len(Y), 1.0 if sample_weight is None else np.asarray(sample_weight), dtype=np.float64)
+        weighs = self.scoring is None or "sample_weight" in signature(score).parameters
+        more = {"sample_weight": w[test]} if sample_weight is not None and weighs else {}
         weights = Weights.of(w * np.bincount(np.arange(len(Y))[train], minlength=len(Y)), len(Y))
         form = StandardForm(as_problem(X, np.ascontiguousarray(Y[:, 0]), weights, bool(self.fit_intercept)))
         n_targets, positive = Y.shape[1], np.unique(alphas[alphas > 0])
@@ -177,7 +180,7 @@ class _RidgeCV(Linear):
                 free = Ridge(0.0, fit_intercept=self.fit_intercept).fit(X[train], Y[train, 0] if flat else Y[train],
                                                                        None if sample_weight is None else w[train])
                 model.coef_, model.intercept_ = free.coef_, free.intercept_
-            out.append(score(model, X[test], y[test]))
+            out.append(score(model, X[test], y[test], **more))
         return out
 
     def _model(self, alpha: float) -> Any:
@@ -243,7 +246,7 @@ class RidgeCV(MultiOutputMixin, RegressorMixin, _RidgeCV):
         X : (n, p)
         y : (n,) or (n, n_targets)
         sample_weight : float or (n,), optional
-            Counts in the fits, and in the score of leave-one-out; not in that of folds, as in scikit-learn.
+            Counts in the fits, and in the scores of a scorer that takes it.
 
         Raises
         ------
@@ -286,7 +289,7 @@ class RidgeClassifierCV(Classifying, _RidgeCV):
 
     Attributes
     ----------
-    coef_ : (1, p) for two classes, else (C, p)
+    coef_ : (p,) for two classes, else (C, p)
     intercept_ : (1,) or (C,)
     classes_ : (C,)
     alpha_, best_score_, cv_results_, n_features_in_, feature_names_in_

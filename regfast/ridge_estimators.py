@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from . import validation as check
 from .blas import single_threaded
-from .errors import STATUS, warn_not_converged
+from .errors import warn_not_converged
 from .plumbing import FLOATS, must, real, solve_at, whole
 from .problem import Penalties, Problem, build, linear_predictor
 from .ridge import solve
@@ -36,7 +36,8 @@ class Weights(NamedTuple):
     @classmethod
     def of(cls, sample_weight: Any, n: int) -> Weights:
         if sample_weight is None or isinstance(sample_weight, Real):
-            each = 1.0 if sample_weight is None else check.number("sample_weight", sample_weight, 0, np.inf, open_lo=True)
+            each = 1.0 if sample_weight is None else float(sample_weight)
+            check.number("sample_weight", each, 0, np.finfo(float).max, open_lo=True)
             return cls(check.weights(None, n), n * each)
         w = check.vector("sample_weight", sample_weight, n)
         return cls(check.weights(w, n), float(w.sum()))
@@ -53,12 +54,13 @@ class Linear(BaseEstimator):
     """What the four ridge estimators share: attributes from coefficients, and predictions from these."""
 
     def settle(self, coef: Float, intercept: Float, dtype: Any, flat: bool) -> None:
-        """Set `coef_` and `intercept_` from (p, T) and (T,); `flat`: y was (n,)."""
+        """Set `coef_` and `intercept_` from (p, T) and (T,); `flat`: y was (n,). One column gives (p,), as there."""
         self.coef_ = np.ascontiguousarray(coef.T).astype(dtype, copy=False)
-        self.intercept_: Any = intercept.astype(dtype, copy=False) if self.fit_intercept else 0.0
-        if flat:
+        self.intercept_: Any = 0.0
+        if self.fit_intercept:
+            self.intercept_ = intercept.astype(dtype, copy=False)[0 if flat else slice(None)]
+        if len(self.coef_) == 1:
             self.coef_ = self.coef_[0]
-            self.intercept_ = self.intercept_[0] if self.fit_intercept else 0.0
 
     def linear(self, X: Any) -> Any:
         """X @ coef_.T + intercept_, (n,) or (n, T)."""
@@ -266,7 +268,7 @@ class RidgeClassifier(Classifying, _Ridge):
 
     Attributes
     ----------
-    coef_ : (1, p) for two classes, else (C, p)
+    coef_ : (p,) for two classes, else (C, p)
     intercept_ : (1,) or (C,)
     classes_ : (C,)
     n_iter_, solver_, n_features_in_, feature_names_in_

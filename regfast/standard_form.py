@@ -1,7 +1,7 @@
 """Ridge in standard form: min ½‖y − Aβ‖² + ½ α‖β‖², A = P W^½ X D, never made.
 
-D takes the penalty's weights into the columns (b = Dβ), W^½ the rows' weights into the rows, and P takes out what is not
-penalised, the intercept and free columns: P = I − QQ', Q an orthonormal basis of their weighted values. A long by
+D takes the penalty's weights into the columns (b = Dβ), W^½ the rows' weights into the rows, and P takes out what is
+not penalised, the intercept and free columns: P = I − QQ', Q an orthonormal basis of their weighted values. A long by
 short matrix L, which is A or A', is what there is to factorise: its Gram L'L has min(n, p) rows.
 """
 
@@ -33,7 +33,7 @@ class StandardForm:
         self.problem, self.stop = problem, stop
         self.X = problem.data.X
         self.n, self.p = self.X.shape
-        self.wide = self.n < self.p
+        self.wide = self.n <= self.p
         self.root_w = np.sqrt(problem.w)
         live = np.isfinite(problem.l1) & (problem.l2 > 0)
         self.scale = np.zeros(self.p)
@@ -48,7 +48,7 @@ class StandardForm:
 
     @property
     def short(self) -> int:
-        return min(self.n, self.p)
+        return int(min(self.n, self.p))
 
     def project(self, R: Float) -> Float:
         """R (n, k) without what the intercept and free columns explain; in place."""

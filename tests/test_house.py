@@ -26,7 +26,8 @@ FLOORS = [
      "families", "multipath"},
     {"multinomial", "plumbing", "standard_form", "factors", "ridge", "leave_one_out"},
     {"path", "certificate", "reference", "reference_logistic"},
-    {"estimators", "glm", "logistic", "ridge_estimators", "ridge_cv", "cv", "plots", "sparse_tables", "tables", "report", "cli", "demo"},
+    {"estimators", "glm", "logistic", "ridge_estimators", "ridge_cv", "cv", "plots", "sparse_tables", "tables",
+     "report", "cli", "demo"},
 ]
 FLOOR = {name: k for k, names in enumerate(FLOORS) for name in names}
 SILENT = [file for file in KERNELS if FLOOR.get(file.stem, 0) < FLOOR["_work"]]
