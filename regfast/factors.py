@@ -29,9 +29,9 @@ class Spectrum:
 
     name, steps = "svd", 1
 
-    def __init__(self, form: StandardForm, vectors: Float, values: Float, gram: Float | None) -> None:
-        keep = slice(None, len(values) - form.Q.shape[1] if form.wide else None)  # (they were put on top)
-        self.vectors, self.values, self.gram = vectors[:, keep], np.maximum(values[keep], 0.0), gram
+    def __init__(self, vectors: Float, values: Float, gram: Float | None, null: Float | None = None) -> None:
+        self.vectors, self.values, self.gram = vectors, np.maximum(values, 0.0), gram
+        self.null = vectors[:, :0] if null is None else null  # where S is known to be 0
         self.top = float(self.values.max(initial=0.0))
 
     @classmethod
@@ -44,7 +44,8 @@ class Spectrum:
         values, vectors, info = dsyevd(lifted, overwrite_a=1) if len(S) else (np.empty(0), S, 0)
         if info:
             raise np.linalg.LinAlgError(f"eigenvalues did not converge (dsyevd: {info})")
-        out = cls(form, vectors, values, S)
+        kept = slice(None, len(values) - form.Q.shape[1] if form.wide else None)  # (Q was put on top)
+        out = cls(vectors[:, kept], values[kept], S)
         if out.values.min(initial=np.inf) + least < FINE * (out.top + form.blur):
             return cls.fine(form)
         return out
@@ -57,15 +58,20 @@ class Spectrum:
         for _, tile in form.tiles():
             R, _, _, info = dtpqrt(0, block, R, np.asfortranarray(tile), overwrite_a=1, overwrite_b=1)
             assert info == 0
-        if form.wide and form.Q.size:
-            lifted = np.asfortranarray(2 * np.linalg.norm(R) * form.Q.T)
-            R, _, _, info = dtpqrt(0, block, R, lifted, overwrite_a=1, overwrite_b=1)
-        _, values, vectors = scipy.linalg.svd(np.triu(R), overwrite_a=True, check_finite=False)
-        return cls(form, np.asfortranarray(vectors[::-1].T), values[::-1] ** 2, None)
+        R = np.triu(R)
+        if form.wide:
+            R = form.project(R.T.copy()).T
+        _, values, rows = scipy.linalg.svd(R, overwrite_a=True, check_finite=False)
+        kept = values > EPS * form.short * values.max(initial=0.0)
+        return cls(np.asfortranarray(rows[kept].T), values[kept] ** 2, None, np.asfortranarray(rows[~kept].T))
 
     def solve(self, f: Float, alphas: Float) -> Float:
         z: Float = self.vectors @ ((self.vectors.T @ f) / (self.values[:, None] + alphas))
         return z
+
+    def seen(self, f: Float) -> Float:
+        """f (m, k) without the directions in which it can only be rounding."""
+        return f - self.null @ (self.null.T @ f) if self.null.size else f
 
 
 class Factors:
@@ -93,6 +99,9 @@ class Factors:
             found[alpha] = factor
         return cls(S, found)
 
+    def seen(self, f: Float) -> Float:
+        return f
+
     def solve(self, f: Float, alphas: Float) -> Float:
         z = np.array(np.broadcast_to(f, (len(f), len(alphas))), order="F")
         for alpha, factor in self.factors.items():
@@ -119,6 +128,9 @@ class Krylov:
     def apply(self, v: Float) -> Float:
         form = self.form
         return (form.times(form.adjoint(v)) if form.wide else form.adjoint(form.times(v)))
+
+    def seen(self, f: Float) -> Float:
+        return f
 
     def solve(self, f: Float, alphas: Float) -> Float:
         if f.shape[1] == 1:

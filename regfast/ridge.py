@@ -35,6 +35,11 @@ EXACT = 1e-24
 ACCURATE = 1e-20
 """The same for 1e-10: how far products alone are taken where nobody says how far."""
 
+LOOSE = 1e-12
+"""A gap, relative to ½‖y‖², above which it is worth two more reads of X to measure it better."""
+
+Way = Krylov | Factors | Spectrum
+
 
 class Found(NamedTuple):
     beta: Float  # (p, k)
@@ -63,39 +68,45 @@ def solve(form: StandardForm, Y: Float, which: NDArray[np.intp], alphas: Float, 
     aim : float
         Duality gap relative to ½‖y‖² that is good enough where products are all there is; factors go to `EXACT`.
     """
-    side = Dual(form, Y) if form.wide else Primal(form, Y)
-    size = 0.5 * np.linalg.norm(Y, axis=0)[which] ** 2
+    side, alphas = side_of(form, Y), form.strengths(alphas)
+    size = side.size[which]
+    if not form.short:
+        return Found(np.zeros((form.p, len(alphas))), np.zeros(len(alphas)), size, 1, "")
     if form.short > DIRECT:
         goal = float(np.sqrt(aim * size.min(initial=np.inf, where=size > 0)))
-        found = improve(side, Krylov(form, goal), which, alphas, aim * size)
+        found = improve(side, Krylov(form, goal), which, alphas, aim)
         if form.short > LARGEST or (found.gaps <= aim * size).all():
             return found
     few = len(np.unique(alphas)) <= FEW
     way = Factors.of(form, alphas) if few else Spectrum.of(form, float(alphas.min()))
-    return improve(side, way, which, alphas, EXACT * size)
+    return improve(side, way, which, alphas)
 
 
-def improve(side: Primal | Dual, way: Krylov | Factors | Spectrum, which: NDArray[np.intp], alphas: Float,
-            enough: Float) -> Found:
-    """A first solution, and at most two corrections of those that rounding may have touched."""
+def improve(side: Primal | Dual, way: Way, which: NDArray[np.intp], alphas: Float,
+            aim: float = EXACT) -> Found:
+    """A first solution, and at most two corrections of those that rounding may have touched; alphas are A's."""
+    size = side.size[which]
     every = np.arange(len(alphas))
     z = way.solve(side.f if side.f.shape[1] == 1 else side.f[:, which], alphas)
     beta, lack, gaps, values = side.lift(z), np.empty_like(z), np.empty(len(alphas)), np.empty(len(alphas))
     sound = alphas >= (ROUGH * (way.top + side.form.blur) if way.gram is not None else np.inf)
-    for at, gram in ((every[sound], way.gram), (every[~sound], None)):
+    for at, exact in ((every[sound], False), (every[~sound], True)):
         if at.size:
-            lack[:, at], gaps[at], values[at] = side.lacking(z[:, at], beta[:, at], which[at], alphas[at], gram)
+            lack[:, at], gaps[at], values[at] = side.lacking(way, z[:, at], beta[:, at], which[at], alphas[at], exact)
     for _ in range(2):
-        at = every[~sound & (gaps > enough)]
+        at = every[~sound & (gaps > aim * size)]
         if not at.size:
             break
         step = way.solve(lack[:, at], alphas[at])
         new, far = z[:, at] + step, beta[:, at] + side.lift(step)
-        lacks, gap, value = side.lacking(new, far, which[at], alphas[at], None)
+        lacks, gap, value = side.lacking(way, new, far, which[at], alphas[at], True)
         better = gap < gaps[at]
         at = at[better]
         z[:, at], beta[:, at], lack[:, at] = new[:, better], far[:, better], lacks[:, better]
         gaps[at], values[at] = gap[better], value[better]
+    at = every[~sound & (gaps > LOOSE * size)]
+    if at.size:
+        gaps[at] = np.minimum(gaps[at], side.tighter(way, lack[:, at], alphas[at]))
     return Found(beta, gaps, values, way.steps, way.name)
 
 
@@ -103,40 +114,57 @@ class Primal:
     """The unknown is β itself, of f = A'y; it lacks g."""
 
     def __init__(self, form: StandardForm, Y: Float) -> None:
-        self.form, self.Y, self.f = form, Y, form.adjoint(Y)
+        self.form, self.Y, self.f, self.size = form, Y, form.adjoint(Y), 0.5 * (Y * Y).sum(0)
 
     def lift(self, z: Float) -> Float:
         return z
 
-    def lacking(self, z: Float, beta: Float, which: NDArray[np.intp], alphas: Float,
-                gram: Float | None) -> tuple[Float, Float, Float]:
-        """(g, gap, ½‖y − Aβ‖²), by the Gram or by X."""
+    def lacking(self, way: Way, z: Float, beta: Float, which: NDArray[np.intp], alphas: Float,
+                exact: bool) -> tuple[Float, Float, Float]:
+        """(g, gap, ½‖y − Aβ‖²), by X if `exact`, else by the Gram."""
         y = of(self.Y, which)
-        if gram is None:
+        if exact or way.gram is None:
             r = y - self.form.times(beta)
-            g, value = self.form.adjoint(r) - alphas * beta, 0.5 * (r * r).sum(0)
+            c, value = self.form.adjoint(r), 0.5 * (r * r).sum(0)
         else:
             f = of(self.f, which)
-            c = f - gram @ beta
-            g, value = c - alphas * beta, 0.5 * ((y * y).sum(0) - (beta * (f + c)).sum(0))
+            c = f - way.gram @ beta
+            value = 0.5 * ((y * y).sum(0) - (beta * (f + c)).sum(0))
+        g = way.seen(c - alphas * beta)
         return g, (g * g).sum(0) / (2 * alphas), value
+
+    def tighter(self, way: Way, g: Float, alphas: Float) -> Float:
+        """The gap at another dual point, θ = r − Aδ with δ = (S + αI)⁻¹ g: r's own rounding does not count there."""
+        step = way.solve(g, alphas)
+        moved = self.form.times(step)
+        rest = way.seen(g - self.form.adjoint(moved))
+        return np.asarray(0.5 * (moved * moved).sum(0) + (rest * rest).sum(0) / (2 * alphas))
 
 
 class Dual:
     """The unknown is c, of f = y; β = A'c is carried along, so that corrections do not suffer from c's rounding."""
 
     def __init__(self, form: StandardForm, Y: Float) -> None:
-        self.form, self.f = form, Y
+        self.form, self.f, self.size = form, Y, 0.5 * (Y * Y).sum(0)
 
     def lift(self, z: Float) -> Float:
         return self.form.adjoint(z)
 
-    def lacking(self, z: Float, beta: Float, which: NDArray[np.intp], alphas: Float,
-                gram: Float | None) -> tuple[Float, Float, Float]:
-        """(ρ, gap, ½‖y − Aβ‖²), by the Gram or by X."""
-        r = of(self.f, which) - (self.form.times(beta) if gram is None else gram @ z)
-        rho = r - alphas * z
+    def lacking(self, way: Way, z: Float, beta: Float, which: NDArray[np.intp], alphas: Float,
+                exact: bool) -> tuple[Float, Float, Float]:
+        """(ρ, gap, ½‖y − Aβ‖²), by X if `exact`, else by the Gram."""
+        r = of(self.f, which) - (self.form.times(beta) if exact or way.gram is None else way.gram @ z)
+        rho = way.seen(r - alphas * z)
         return rho, 0.5 * (rho * rho).sum(0), 0.5 * (r * r).sum(0)
+
+    def tighter(self, way: Way, rho: Float, alphas: Float) -> Float:
+        """Nothing to gain: ρ is not divided by α."""
+        return np.full(len(alphas), np.inf)
+
+
+def side_of(form: StandardForm, Y: Float) -> Primal | Dual:
+    """The smaller system for responses Y (n, T)."""
+    return Dual(form, Y) if form.wide else Primal(form, Y)
 
 
 def of(F: Float, which: NDArray[np.intp]) -> Float:

@@ -15,7 +15,7 @@ from .blas import single_threaded
 from .factors import Spectrum
 from .leave_one_out import errors
 from .plumbing import FLOATS, must, real
-from .ridge import EXACT, Dual, Primal, improve, solve
+from .ridge import improve, side_of, solve
 from .ridge_estimators import Classifying, Linear, Ridge, RidgeClassifier, Weights, as_problem, check_class_weight
 from .standard_form import StandardForm
 from .validation import Float
@@ -84,7 +84,8 @@ class _RidgeCV(Linear):
             raise ValueError("leave-one-out with an intercept needs two rows of positive weight; got "
                              f"n_samples = {np.count_nonzero(weights.share)}")
         problem = as_problem(X, np.ascontiguousarray(Y[:, 0]), weights, bool(self.fit_intercept))
-        form, share = StandardForm(problem), alphas / weights.total
+        form = StandardForm(problem)
+        share = form.strengths(alphas / weights.total)
         keep = self.store_cv_results or self.scoring is not None
         kept = np.empty((n, n_targets, len(alphas))) if keep else None
         loss = np.zeros((n_targets, len(alphas)))
@@ -105,9 +106,7 @@ class _RidgeCV(Linear):
                 scores = self._scored(y, Y, kept, sample_weight)
             best = scores.argmax(axis=1)
             which = np.arange(n_targets)
-            side = Dual(form, response) if form.wide else Primal(form, response)
-            chosen = np.broadcast_to(best, n_targets)
-            found = improve(side, spectrum, which, share[chosen], EXACT * 0.5 * (response**2).sum(0))
+            found = improve(side_of(form, response), spectrum, which, share[np.broadcast_to(best, n_targets)])
             coef, intercept = form.coefficients(found.beta, Y)
         at = scores[np.arange(len(best)), best]
         several = self._per_target and n_targets > 1
@@ -125,8 +124,7 @@ class _RidgeCV(Linear):
         out = np.empty_like(e)
         out[some] = Y[some][:, :, None] - e[some] / form.root_w[some][:, None, None]
         if not some.all():
-            side = Dual(form, response) if form.wide else Primal(form, response)
-            which = np.repeat(np.arange(Y.shape[1]), len(alphas))
+            side, which = side_of(form, response), np.repeat(np.arange(Y.shape[1]), len(alphas))
             beta = side.lift(spectrum.solve(side.f[:, which], np.tile(alphas, Y.shape[1])))
             coef, intercept = form.coefficients(beta, Y[:, which])
             fitted = np.asarray(form.X[np.flatnonzero(~some)] @ coef) + intercept

@@ -21,7 +21,10 @@ from .problem import Problem, block_root, columns
 from .validation import Float
 
 TILE = 2**18
-"""Entries of X that are centred at a time."""
+"""Entries of X that are centred at a time: few enough to stay in the caches."""
+
+LARGE = 2**23
+"""Entries of X that are multiplied at a time where they need no centring."""
 
 Stop = NDArray[np.int32] | None
 
@@ -38,6 +41,9 @@ class StandardForm:
         live = np.isfinite(problem.l1) & (problem.l2 > 0)
         self.scale = np.zeros(self.p)
         self.scale[live] = 1 / np.sqrt(problem.l2[live])
+        longest = float((np.sqrt(problem.curvature) * self.scale).max(initial=0.0))
+        self.unit = 2.0 ** np.round(np.log2(longest)) if longest > 0 else 1.0  # no column of A is much longer than 1
+        self.scale /= self.unit
         self.block_root = block_root(problem)
         parts = [self.root_w[:, None]] if problem.intercept else []
         if problem.block.size:
@@ -50,6 +56,10 @@ class StandardForm:
     def short(self) -> int:
         return int(min(self.n, self.p))
 
+    def strengths(self, alphas: Float) -> Float:
+        """What α comes to for A."""
+        return alphas / self.unit / self.unit
+
     def project(self, R: Float) -> Float:
         """R (n, k) without what the intercept and free columns explain; in place."""
         R -= self.Q @ (self.Q.T @ R)
@@ -61,17 +71,28 @@ class StandardForm:
         return self.project(self.project(self.root_w[:, None] * (Y - level)))
 
     def parts(self) -> Iterator[tuple[slice, Any]]:
-        """X about its means, in blocks of rows (of columns where it is wide); a sparse X whole, and as it is."""
+        """X about its means, in blocks of rows (of columns where it is wide).
+
+        As it is where `project` alone centres it without loss; a sparse X whole besides.
+        """
         if sp.issparse(self.X):
             yield slice(None), self.X
             return
-        for at in self.steps(max(self.n, self.p)):
+        for at in self.steps(max(self.n, self.p), LARGE if self.near else TILE):
             part = self.X[:, at] if self.wide else self.X[at]
-            yield at, np.subtract(part, self.problem.mean[at] if self.wide else self.problem.mean, dtype=np.float64)
+            mean = self.problem.mean[at] if self.wide else self.problem.mean
+            yield at, part if self.near else np.subtract(part, mean, dtype=np.float64)
 
-    def steps(self, count: int) -> Iterator[slice]:
-        """Slices of `count` lines of L."""
-        return pieces(count, max(128, TILE // max(self.short, 1)), self.stop)
+    @cached_property
+    def near(self) -> bool:
+        """Whether means are so small that they take no digits from the largest singular value."""
+        weights = self.scale**2
+        size = float(self.problem.var @ weights) / max(self.short, 1)  # (no more than its square)
+        return self.X.dtype == np.float64 and float(self.problem.mean**2 @ weights) <= 4 * size
+
+    def steps(self, count: int, size: int = TILE) -> Iterator[slice]:
+        """Slices of `count` lines of L, about `size` entries each."""
+        return pieces(count, max(128, size // max(self.short, 1)), self.stop)
 
     def times(self, B: Float) -> Float:
         """(n, k) AB."""
@@ -102,12 +123,14 @@ class StandardForm:
     def tiles(self) -> Iterator[tuple[slice, Float]]:
         """L, some of its rows at a time, dense; where no free columns are, for A is centred then."""
         self.reads += 1
+        even = bool(self.root_w.min() == self.root_w.max())
         for at in self.steps(max(self.n, self.p)):
             part = self.X[:, at] if self.wide else self.X[at]
             rows, cols = (slice(None), at) if self.wide else (at, slice(None))
             tile = np.subtract(part.toarray() if sp.issparse(part) else part, self.problem.mean[cols], dtype=np.float64)
-            tile *= self.scale[cols]
-            tile *= self.root_w[rows, None]
+            tile *= self.scale[cols] * (self.root_w[0] if even else 1.0)
+            if not even:
+                tile *= self.root_w[rows, None]
             if self.free_part.size:
                 tile -= self.free_basis[rows] @ self.free_part[:, cols]
             yield at, tile.T if self.wide else tile
@@ -151,12 +174,13 @@ class StandardForm:
             by_row = tile.flags.c_contiguous
             out = dsyrk(1.0, tile.T if by_row else tile, trans=int(not by_row), beta=1.0, c=out, overwrite_c=1)
         out = np.triu(out)
-        return np.asarray(out + np.triu(out, 1).T)
+        out += np.triu(out, 1).T
+        return self.project(self.project(out).T.copy()) if self.wide else np.asarray(out)
 
     def gram_by_products(self) -> Float:
         """A'A of a tall sparse X that is dense by its rows, stored by columns or far from zero."""
         out = np.empty((self.p, self.p))
-        for at in pieces(self.p, max(16, TILE // self.n), self.stop):
+        for at in pieces(self.p, max(16, LARGE // self.n), self.stop):
             out[:, at] = self.adjoint(self.times(np.eye(self.p)[:, at]))
         return np.asarray((out + out.T) / 2)
 
