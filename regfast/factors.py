@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.linalg
+from scipy.linalg.blas import dgemm
 from scipy.linalg.lapack import dpocon, dpotrf, dpotrs, dsyevd, dtpqrt
 
 from .problem import EPS
@@ -39,8 +40,8 @@ class Spectrum:
         """By the Gram where `least`, the smallest α, is above its rounding; else by singular values."""
         S = form.gram() if gram is None else gram
         lifted = np.array(S, order="F")
-        if form.wide:
-            lifted += 2 * np.linalg.norm(S) * form.Q @ form.Q.T
+        if form.wide and form.Q.size:
+            dgemm(2 * np.linalg.norm(S), form.Q, form.Q, trans_b=1, beta=1.0, c=lifted, overwrite_c=1)
         values, vectors, info = dsyevd(lifted, overwrite_a=1) if len(S) else (np.empty(0), S, 0)
         if info:
             raise np.linalg.LinAlgError(f"eigenvalues did not converge (dsyevd: {info})")

@@ -176,27 +176,28 @@ def path(problem: Problem, alphas: Float, null: Null, tol: float, early_stop: bo
          report: Callable[[int, float], Any] | None, stop: Stop = None) -> tuple[Any, ...]:
     """What `Fit.run` returns, of a problem that ridge `applies` to. Every α is solved before the first is reported."""
     form, response, k = StandardForm(problem, stop), problem.y[:, None], len(alphas)
-    if null.value > 0:
-        found = solve(form, form.response(response), np.zeros(k, dtype=np.intp), alphas, 0.5 * tol)
-    else:
-        found = Found(np.zeros((form.p, k)), np.zeros(k), np.zeros(k), 1, "")
+    cut = False
+    try:
+        found = solve(form, form.response(response) * (null.value > 0), np.zeros(k, dtype=np.intp), alphas, 0.5 * tol)
+    except KeyboardInterrupt:
+        found, cut = Found(np.zeros((form.p, 0)), np.zeros(0), np.zeros(0), 1, ""), True
     coef, b0 = form.coefficients(found.beta, response)
     gaps = found.gaps / max(null.value, 1e-300)
     codes = np.where(gaps <= tol, OK, ROUNDING if found.steps < LIMIT else MAX_ITER)
-    explained = 1 - found.values / null.total if null.total > 0 else np.zeros(k)
+    explained = 1 - found.values / null.total if null.total > 0 else np.zeros(len(codes))
     ends = (codes == OK) & ((explained > 0.999) | (np.diff(explained, prepend=0.0) < 1e-5 * explained))
-    done = 5 + int(np.argmax(ends[4:])) if early_stop and ends[4:].any() else k
-    codes = codes[:done]
-    for at in range(done):
+    done = 5 + int(np.argmax(ends[4:])) if early_stop and ends[4:].any() else len(codes)
+    for at in range(done if report is not None else 0):
         try:
-            if report is not None:
-                report(at, float(gaps[at]))
+            assert report is not None
+            report(at, float(gaps[at]))
         except KeyboardInterrupt:
-            done, codes = at + 1, np.append(codes[:at + 1], INTERRUPTED)
+            done, cut = at + 1, True
             break
+    codes = np.append(codes[:done], [INTERRUPTED] if cut else [])
     used = np.flatnonzero(coef.any(axis=1)).astype(np.int32)
     data = np.ascontiguousarray(coef[used, :done].T).ravel()
     coefs = sp.csc_array((data, np.tile(used, done), len(used) * np.arange(done + 1)), shape=(form.p, done))
     coefs.eliminate_zeros()
     return (coefs.data, coefs.indices, coefs.indptr, b0[:done], found.values[:done], gaps[:done],
-            np.full(done, found.steps), np.full(done, form.reads), codes)
+            np.full(done, found.steps), np.full(done, form.reads), codes.astype(np.intp))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.linalg.blas import dsyrk
+from scipy.linalg.blas import dgemm, dsyrk
 
 from .gram import pieces, sparse_gram
 from .problem import Problem, block_root, columns
@@ -22,6 +22,9 @@ from .validation import Float
 
 TILE = 2**18
 """Entries of X that are centred at a time: few enough to stay in the caches."""
+
+SPAN = 2**28
+"""Multiplications between two looks for Ctrl-C."""
 
 LARGE = 2**23
 """Entries of X that are multiplied at a time where they need no centring."""
@@ -83,6 +86,13 @@ class StandardForm:
             mean = self.problem.mean[at] if self.wide else self.problem.mean
             yield at, part if self.near else np.subtract(part, mean, dtype=np.float64)
 
+    def products(self, k: int) -> Iterator[tuple[slice, Any, slice]]:
+        """The parts with blocks of k columns to multiply: Ctrl-C and `stop` are heard between any two."""
+        for at, part in self.parts():
+            entries = part.nnz if sp.issparse(part) else part.size
+            for cols in pieces(k, max(1, SPAN // max(entries, 1)), self.stop):
+                yield at, part, cols
+
     @cached_property
     def near(self) -> bool:
         """Whether means are so small that they take no digits from the largest singular value."""
@@ -99,11 +109,11 @@ class StandardForm:
         self.reads += 1
         C = self.scale[:, None] * B
         out = np.zeros((self.n, B.shape[1]))
-        for at, part in self.parts():
+        for at, part, cols in self.products(B.shape[1]):
             if self.wide:
-                out += part @ C[at]
+                out[:, cols] += part @ C[at, cols]
             else:
-                out[at] = part @ C
+                out[at, cols] = part @ C[:, cols]
         out *= self.root_w[:, None]
         return self.project(out)
 
@@ -112,11 +122,11 @@ class StandardForm:
         self.reads += 1
         weighted = self.root_w[:, None] * self.project(R.copy())
         out = np.zeros((self.p, R.shape[1]))
-        for at, part in self.parts():
+        for at, part, cols in self.products(R.shape[1]):
             if self.wide:
-                out[at] = part.T @ weighted
+                out[at, cols] = part.T @ weighted[:, cols]
             else:
-                out += part.T @ weighted[at]
+                out[:, cols] += part.T @ weighted[at, cols]
         out *= self.scale[:, None]
         return out
 
@@ -175,24 +185,34 @@ class StandardForm:
             out = dsyrk(1.0, tile.T if by_row else tile, trans=int(not by_row), beta=1.0, c=out, overwrite_c=1)
         out = np.triu(out)
         out += np.triu(out, 1).T
-        return self.project(self.project(out).T.copy()) if self.wide else np.asarray(out)
+        return self.project_both(out) if self.wide else np.asarray(out)
 
     def gram_by_products(self) -> Float:
         """A'A of a tall sparse X that is dense by its rows, stored by columns or far from zero."""
         out = np.empty((self.p, self.p))
         for at in pieces(self.p, max(16, LARGE // self.n), self.stop):
-            out[:, at] = self.adjoint(self.times(np.eye(self.p)[:, at]))
+            unit = np.zeros((self.p, at.stop - at.start))
+            unit[at] = np.eye(at.stop - at.start)
+            out[:, at] = self.adjoint(self.times(unit))
         return np.asarray((out + out.T) / 2)
 
     def sparse_kernel(self) -> Float:
         """AA' of a wide sparse X, block of rows by block of rows; centred afterwards."""
-        out = np.empty((self.n, self.n))
+        out = np.empty((self.n, self.n), order="F")
         square = sp.diags_array(self.scale**2)
         for rows in pieces(self.n, max(1, 2**20 * self.n // max(self.X.nnz, 1), self.n // 16), self.stop):
             out[:, rows] = (self.X @ (square @ self.X[rows].T)).toarray()
         out *= self.root_w
         out *= self.root_w[:, None]
-        return self.project(self.project(out).T.copy())
+        return self.project_both(out)
+
+    def project_both(self, S: Float) -> Float:
+        """PSP of a symmetric S (n, n) in Fortran order; in place."""
+        if not self.Q.size:
+            return S
+        U = S @ self.Q
+        left = np.hstack([self.Q, U - self.Q @ (self.Q.T @ U)])
+        return np.asarray(dgemm(-1.0, left, np.hstack([U, self.Q]), trans_b=1, beta=1.0, c=S, overwrite_c=1))
 
     def coefficients(self, beta: Float, Y: Float) -> tuple[Float, Float]:
         """Coefficients (p, k) and intercepts (k,) on the scale of the data, of β (p, k) and responses Y (n, k or 1)."""
