@@ -28,8 +28,8 @@ every_storage = pytest.mark.parametrize("storage", STORAGES.values(), ids=list(S
 def sample(shape: tuple[int, int], seed: int = 0) -> tuple[Any, Any, Any]:
     """Columns of different lengths and means, some of them often zero; numbers that float32 holds exactly."""
     X, y, w = make_data(n=shape[0], p=shape[1], seed=seed, density=0.6)
-    X = (X * np.geomspace(0.1, 10, shape[1]) + (np.arange(shape[1]) % 3)).astype(np.float32).astype(float)
-    return np.where(X == (np.arange(shape[1]) % 3), 0, X), y, w
+    X = (X * np.geomspace(0.1, 10, shape[1]) + (X != 0) * (np.arange(shape[1]) % 3)).astype(np.float32)
+    return X.astype(float), y, w
 
 
 def textbook(X: Any, y: Any, alpha: float, w: Any, *, intercept: bool, l2: Any) -> tuple[Any, float]:
@@ -74,11 +74,10 @@ def test_the_textbook(shape: Any, storage: Any, weights: bool, intercept: bool, 
         b, b0 = textbook(X, y, alpha, w, intercept=intercept, l2=s2 * (v if factors else 1))
         assert_allclose(path.coefs[:, [k]].toarray()[:, 0], b, rtol=1e-9, atol=1e-10 * abs(b).max())
         assert path.intercepts[k] == pytest.approx(b0, rel=1e-9, abs=1e-9)
-    proof = certify(storage(X), y, path.coef_at(1.0), path.intercept_at(1.0), alpha=1.0, l1_ratio=0, sample_weight=w,
-                    fit_intercept=intercept, standardize=standardize, penalty_factors=v if factors else None)  # fmt: skip
-    assert proof.gap < 1e-12
-    problem = objective(X, y, alpha=1.0, l1_ratio=0, sample_weight=w, fit_intercept=intercept, standardize=standardize,
-                        penalty_factors=v if factors else None)  # fmt: skip
+    same = {"alpha": 1.0, "l1_ratio": 0, "sample_weight": w, "fit_intercept": intercept, "standardize": standardize,
+            "penalty_factors": v if factors else None}  # fmt: skip
+    assert certify(storage(X), y, path.coef_at(1.0), path.intercept_at(1.0), **same).gap < 1e-12
+    problem = objective(X, y, **same)
     assert problem.gap(path.coef_at(1.0), path.intercept_at(1.0)) < 1e-12
 
 
@@ -217,7 +216,7 @@ def test_the_two_spectra_are_one(shape: Any) -> None:
     for way in (by_gram, by_svd, ways.Factors.of(form, alphas)):
         z = way.solve(f, alphas)
         assert_allclose(S @ z + alphas * z, np.repeat(f, 2, axis=1), atol=1e-11)
-    assert_allclose(by_svd.values[-5:], by_gram.values[-5:], rtol=1e-11)
+    assert_allclose(by_svd.values, by_gram.values[::-1], rtol=1e-10)
 
 
 def test_x_is_not_copied_and_not_written_to() -> None:
@@ -251,10 +250,10 @@ def test_l1_ratio_is_continuous_at_zero() -> None:
 def test_a_path_ends_where_the_engine_would_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
     X, y, _ = make_data(n=50, p=8, seed=1)
     for response in (y, X @ np.arange(8.0)):  # flat, and saturated
-        ours = fit_path(X, response, l1_ratio=0)
+        ours = fit_path(X, response, l1_ratio=0, eps=1e-8)
         with monkeypatch.context() as patch:
             patch.setattr(ridge, "applies", lambda problem: False)
-            theirs = fit_path(X, response, l1_ratio=0, tol=1e-12)
+            theirs = fit_path(X, response, l1_ratio=0, eps=1e-8, tol=1e-12)
         assert ours.path_status == theirs.path_status
         assert len(ours) == len(theirs) < 100
         assert_allclose(ours.deviance_ratio, theirs.deviance_ratio, atol=1e-10)
@@ -275,7 +274,7 @@ def test_bounds_and_an_unpenalised_end_are_the_engine_s() -> None:
 def test_progress_and_an_interrupt() -> None:
     X, y, _ = make_data(n=50, p=8, seed=1)
     told: list[tuple[int, int]] = []
-    path = fit_path(X, y, l1_ratio=0, n_alphas=12, early_stop=False, progress=lambda done, total: told.append((done, total)))
+    path = fit_path(X, y, l1_ratio=0, n_alphas=12, early_stop=False, progress=lambda *done: told.append(done))
     assert told == [(k + 1, 12) for k in range(12)]
 
     def tell(done: int, total: int) -> None:
@@ -315,9 +314,9 @@ def test_a_raised_flag_stops_the_work(shape: Any, storage: Any) -> None:
 
 def test_cross_validation_is_that_of_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     X, y, w = make_data(n=60, p=100, seed=2)
-    a = fit_cv(X, y, cv=4, l1_ratio=0, sample_weight=w, n_alphas=20)
+    a = fit_cv(X, y, cv=4, l1_ratio=0, sample_weight=w, n_alphas=20, eps=1e-6)
     monkeypatch.setattr(ridge, "applies", lambda problem: False)
-    b = fit_cv(X, y, cv=4, l1_ratio=0, sample_weight=w, n_alphas=20, tol=1e-12)
+    b = fit_cv(X, y, cv=4, l1_ratio=0, sample_weight=w, n_alphas=20, eps=1e-6, tol=1e-12)
     assert_allclose(a.scores, b.scores, rtol=1e-8)
     assert (a.alpha_min, a.alpha_1se) == (b.alpha_min, b.alpha_1se)
 
@@ -397,7 +396,7 @@ def test_offsets_and_zero_weights() -> None:
 def test_not_a_number() -> None:
     X, y, _ = sample((40, 10))
     X[3, 4] = np.nan
-    with pytest.raises(ValueError, match="X contains NaN or infinity"):
+    with pytest.raises(ValueError, match="X contains NaN"):
         fit_path(X, y, l1_ratio=0)
 
 
