@@ -42,11 +42,10 @@ class StandardForm:
         self.wide = self.n <= self.p
         self.root_w = np.sqrt(problem.w)
         live = np.isfinite(problem.l1) & (problem.l2 > 0)
-        self.scale = np.zeros(self.p)
-        self.scale[live] = 1 / np.sqrt(problem.l2[live])
-        longest = float((np.sqrt(problem.curvature) * self.scale).max(initial=0.0))
+        longest = float((problem.curvature[live] / problem.l2[live]).max(initial=0.0))
         self.unit = 2.0 ** np.round(np.log2(longest)) if longest > 0 else 1.0  # no column of A is much longer than 1
-        self.scale /= self.unit
+        self.scale = np.zeros(self.p)
+        self.scale[live] = 1 / np.sqrt(problem.l2[live] * self.unit)
         self.block_root = block_root(problem)
         parts = [self.root_w[:, None]] if problem.intercept else []
         if problem.block.size:
@@ -61,7 +60,7 @@ class StandardForm:
 
     def strengths(self, alphas: Float) -> Float:
         """What α comes to for A."""
-        return alphas / self.unit / self.unit
+        return alphas / self.unit
 
     def project(self, R: Float) -> Float:
         """R (n, k) without what the intercept and free columns explain; in place."""

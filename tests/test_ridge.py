@@ -189,7 +189,7 @@ def test_the_standard_form_is_one_matrix(shape: Any, storage: Any, free: bool) -
     share = w / w.sum()
     centred = (X - share @ X) * np.sqrt(share)[:, None]
     s = np.sqrt((centred**2).sum(0))
-    A = np.where(v > 0, centred / s / form.unit, 0)
+    A = np.where(v > 0, centred / s / np.sqrt(form.unit), 0)
     if free:
         F = np.linalg.qr(centred[:, [1, 2]])[0]
         A -= F @ (F.T @ A)
