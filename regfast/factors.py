@@ -155,8 +155,8 @@ class Krylov:
     @property
     def room(self) -> int:
         """Vectors of a basis: no more memory than X takes, or 64 MB, and never more than there are directions."""
-        entries = self.form.problem.data.design.entries
-        return max(1, min(LIMIT, self.form.short, max(20, max(entries, 2**23) // max(self.form.short, 1))))
+        form = self.form
+        return max(1, min(LIMIT, form.short, max(20, max(form.entries, 2**23) // max(form.short, 1))))
 
     def cycle(self, u: Float, z: Float, left: Float, alphas: Float, goal: Float,
               most: int) -> tuple[Float, Float, Float, int]:

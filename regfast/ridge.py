@@ -21,7 +21,10 @@ from .standard_form import StandardForm, Stop
 from .validation import Float
 
 DIRECT = 2000
-"""min(n, p) up to which a factorisation is the first choice; a Krylov space beyond."""
+"""min(n, p) up to which a factorisation is the first choice; a Krylov space beyond, mostly."""
+
+STEPS = 3600
+"""Rows of a Gram that cost what a hundred steps of a Krylov space do, which read X twice: BLAS is 18 times as fast."""
 
 LARGEST = 12000
 """min(n, p) up to which a factorisation is the last resort (its square takes 1.2 GB)."""
@@ -72,12 +75,12 @@ def solve(form: StandardForm, Y: Float, which: NDArray[np.intp], alphas: Float, 
     size = side.size[which]
     if not form.short:
         return Found(np.zeros((form.p, len(alphas))), np.zeros(len(alphas)), size, 1, "")
-    if form.short > DIRECT:
+    few = len(np.unique(alphas)) <= FEW
+    if form.short > DIRECT and not (few and form.short**3 / 3 <= form.entries * (STEPS - form.short)):
         goal = float(np.sqrt(aim * size.min(initial=np.inf, where=size > 0)))
         found = improve(side, Krylov(form, goal), which, alphas, aim)
         if form.short > LARGEST or (found.gaps <= aim * size).all():
             return found
-    few = len(np.unique(alphas)) <= FEW
     way = Factors.of(form, alphas) if few else Spectrum.of(form, float(alphas.min()))
     return improve(side, way, which, alphas)
 

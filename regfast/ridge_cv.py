@@ -167,7 +167,7 @@ class _RidgeCV(Linear):
         which = np.repeat(np.arange(n_targets), len(positive))
         with single_threaded():
             found = solve(form, form.response(Y), which, np.tile(positive / weights.total, n_targets))
-        coef, intercept = form.coefficients(found.beta, Y[:, which])
+            coef, intercept = form.coefficients(found.beta, Y[:, which])
         out = []
         for alpha in alphas:
             model: Any = self._model(alpha)

@@ -58,6 +58,11 @@ class StandardForm:
     def short(self) -> int:
         return int(min(self.n, self.p))
 
+    @property
+    def entries(self) -> int:
+        """Entries of X."""
+        return int(self.problem.data.design.entries)
+
     def strengths(self, alphas: Float) -> Float:
         """What α comes to for A."""
         return alphas / self.unit

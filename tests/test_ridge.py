@@ -121,6 +121,7 @@ def test_few_and_many_strengths_agree_on_ill_conditioned_data(shape: Any, storag
 @pytest.fixture
 def only_products(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ridge, "DIRECT", 0)
+    monkeypatch.setattr(ridge, "STEPS", 0)
     monkeypatch.setattr(ridge, "LARGEST", 0)
 
 
@@ -170,6 +171,7 @@ def test_products_and_factors_agree_on_several_responses(shape: Any, monkeypatch
     Y = np.column_stack([y, X[:, 0] - X[:, 1], np.sin(y)])
     direct = regfast.Ridge([1.0, 2.0, 0.5]).fit(X, Y, w)
     monkeypatch.setattr(ridge, "DIRECT", 0)
+    monkeypatch.setattr(ridge, "STEPS", 0)
     iterated = regfast.Ridge([1.0, 2.0, 0.5]).fit(sp.csr_array(X), Y, w)
     assert (direct.solver_, iterated.solver_) == ("cholesky", "lanczos")
     assert_allclose(iterated.predict(X), direct.predict(X), atol=1e-9 * np.linalg.norm(Y))
