@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from .multitask import MultiTaskElasticNet, MultiTaskLasso
     from .path import alpha_max, fit_path
     from .result import Path
+    from .ridge_cv import RidgeClassifierCV, RidgeCV
+    from .ridge_estimators import Ridge, RidgeClassifier
     from .skpaths import enet_path, lasso_path
     from .store import load
 
@@ -28,13 +30,14 @@ _HOME = {
     "Path": "result", "CVPath": "cvpath", "load": "store", "Lasso": "estimators", "ElasticNet": "estimators",
     "lasso_path": "skpaths", "enet_path": "skpaths", "PoissonRegressor": "glm", "GammaRegressor": "glm",
     "TweedieRegressor": "glm", "LogisticRegression": "logistic", "MultiTaskLasso": "multitask",
-    "MultiTaskElasticNet": "multitask", "conventions": "", "families": "", "reference": "",
+    "MultiTaskElasticNet": "multitask", "Ridge": "ridge_estimators", "RidgeClassifier": "ridge_estimators",
+    "RidgeCV": "ridge_cv", "RidgeClassifierCV": "ridge_cv", "conventions": "", "families": "", "reference": "",
 }
 
 __all__ = ["CVPath", "Certificate", "ElasticNet", "GammaRegressor", "Lasso", "LogisticRegression",
-           "MultiTaskElasticNet", "MultiTaskLasso", "Path", "PoissonRegressor", "TweedieRegressor", "__version__",
-           "alpha_max", "certify", "conventions", "enet_path", "families", "fit_cv", "fit_path", "lasso_path", "load",
-           "reference"]
+           "MultiTaskElasticNet", "MultiTaskLasso", "Path", "PoissonRegressor", "Ridge", "RidgeCV", "RidgeClassifier",
+           "RidgeClassifierCV", "TweedieRegressor", "__version__", "alpha_max", "certify", "conventions", "enet_path",
+           "families", "fit_cv", "fit_path", "lasso_path", "load", "reference"]
 
 
 def __getattr__(name: str) -> Any:

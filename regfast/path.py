@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from . import families
+from . import families, ridge
 from . import validation as check
 from .blas import single_threaded
 from .condense import condense
@@ -205,7 +205,8 @@ def solve_one(problem: Problem, alphas: Float | None, *, n_alphas: int = 100, ep
               stop: NDArray[np.int32] | None = None) -> Path:
     """The path of a problem with one predictor."""
     wants_zero = alphas is not None and alphas[-1] == 0
-    small = problem if wants_zero else condense(problem)
+    l2_alone = not wants_zero and ridge.applies(problem)
+    small = problem if wants_zero or l2_alone else condense(problem)
     fit = small.fit(stop, by_kkt=wants_zero)
     null = start(problem, fit)
     asked = grid(problem, null, n_alphas, eps) if alphas is None else alphas
@@ -214,7 +215,8 @@ def solve_one(problem: Problem, alphas: Float | None, *, n_alphas: int = 100, ep
     may_stop = early_stop and alphas is None and not binding(problem)
     with single_threaded():
         data, indices, indptr, b0, values, gaps, epochs, passes, codes = fit.run(
-            positive, tol, max_iter, may_stop, null.total, tell)
+            positive, tol, max_iter, may_stop, null.total, tell
+        ) if not l2_alone else ridge.path(problem, positive, null, tol, may_stop, tell, stop)
     status = WORDS[codes[:len(b0)] if null.status != SEPARATED else [SEPARATED] * len(b0)]
     cut = len(codes) > len(b0)
     coefs = sp.csc_array((data, indices, indptr.astype(np.int32)), shape=(problem.data.design.p, len(b0)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,6 +36,11 @@ def must(estimator: Any, parameter: str, wanted: str, ok: bool) -> None:
 def real(x: Any) -> bool:
     """Whether x is a number: neither a bool nor NaN."""
     return isinstance(x, Real) and not isinstance(x, (bool, np.bool_)) and float(x) == float(x)
+
+
+def whole(x: Any, lo: int) -> bool:
+    """Whether x is an integer of at least lo."""
+    return isinstance(x, Integral) and not isinstance(x, bool) and int(x) >= lo
 
 
 def solve_at(problem: Problem, alpha: float, tol: float, max_iter: int, warm: Float | None) -> Solution:
