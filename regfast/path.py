@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import scipy.sparse as sp
@@ -19,7 +19,8 @@ from .grouped import Grouped
 from .multinomial import Softmax
 from .problem import Penalties, Problem, binding, build, facts, grid, start
 from .result import Path
-from .several import solve_several
+from .ridges import Ridges
+from .several import Predictors, solve_several
 from .unpenalised import unpenalised
 from .validation import Float
 
@@ -194,9 +195,10 @@ def solve(problem: Problem, alphas: Float | None, **how: Any) -> Path:
     return solve_several(predictors(problem, how.pop("stop", None)), alphas, **how)
 
 
-def predictors(problem: Problem, stop: NDArray[np.int32] | None = None) -> Grouped | Softmax:
+def predictors(problem: Problem, stop: NDArray[np.int32] | None = None) -> Predictors:
     """What solves a problem of several predictors."""
-    return (Grouped if problem.penalties.grouped else Softmax)(problem, stop)
+    kind: Any = Ridges if Ridges.applies(problem) else Grouped if problem.penalties.grouped else Softmax
+    return cast(Predictors, kind(problem, stop))
 
 
 def solve_one(problem: Problem, alphas: Float | None, *, n_alphas: int = 100, eps: float | None = None, tol: float,
