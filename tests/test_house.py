@@ -25,7 +25,7 @@ FLOORS = [
     {"problem", "result", "store", "validation", "conventions", "errors", "blas", "unpenalised", "condense", "gram",
      "families", "multipath", "joint", "rownorm", "rowwork", "cvpath"},
     {"multinomial", "grouped", "several", "standard_form", "factors", "ridge", "ridges", "leave_one_out", "plumbing",
-     "folds", "scoring"},
+     "held", "folds", "scoring"},
     {"path", "duality", "certificate", "reference", "reference_logistic"},
     {"estimators", "multitask", "skpaths", "glm", "logistic", "ridge_estimators", "ridge_cv", "cv", "plots",
      "sparse_tables", "tables", "report", "cli", "demo"},
