@@ -127,8 +127,8 @@ class StandardForm:
         weighted = self.root_w[:, None] * self.project(R.copy())
         out = np.zeros((self.p, R.shape[1]))
         for at, part, cols in self.products(R.shape[1]):
-            if self.wide:
-                out[at, cols] = part.T @ weighted[:, cols]
+            if self.wide:  # (this way round BLAS reads the rows of X along)
+                out[at, cols] = (weighted[:, cols].T @ part).T
             else:
                 out[:, cols] += part.T @ weighted[at, cols]
         out *= self.scale[:, None]
@@ -141,8 +141,13 @@ class StandardForm:
         for at in self.steps(max(self.n, self.p)):
             part = self.X[:, at] if self.wide else self.X[at]
             rows, cols = (slice(None), at) if self.wide else (at, slice(None))
-            tile = np.subtract(part.toarray() if sp.issparse(part) else part, self.problem.mean[cols], dtype=np.float64)
-            tile *= self.scale[cols] * (self.root_w[0] if even else 1.0)
+            factor = self.scale[cols] * (self.root_w[0] if even else 1.0)
+            if self.wide and not sp.issparse(part) and self.near:  # (`project_both` centres their Gram)
+                tile = part * factor
+            else:
+                tile = np.subtract(part.toarray() if sp.issparse(part) else part, self.problem.mean[cols],
+                                   dtype=np.float64)
+                tile *= factor
             if not even:
                 tile *= self.root_w[rows, None]
             if self.free_part.size:
