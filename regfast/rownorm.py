@@ -16,6 +16,8 @@ from .validation import Float
 
 SWEEPS = 200  # over the working set, in one quadratic
 ITERATIONS = 60  # of conjugate gradients
+UNSETTLED = 5  # sweeps in which rows may come and go before a step is taken all the same
+FLAT = 1e-12  # of a curvature: what is taken for none, where columns depend on each other
 Linear = Callable[[Float], Float]
 
 
@@ -60,7 +62,7 @@ def newton(H: Float, b: Float, g: Float, l1: Float, l2: Float) -> Linear | None:
         core = inverse * (u @ u.T)
         core *= -root
         core *= root[:, None]
-        core[np.diag_indices(len(b))] += 1
+        core[np.diag_indices(len(b))] += 1 + FLAT
         small = scipy.linalg.cho_factor(core, lower=True, overwrite_a=True, check_finite=False)
     except np.linalg.LinAlgError:
         return None
@@ -111,20 +113,22 @@ def quadratic(H: Float, b: Float, c: Float, l1: Float, l2: Float, tol: float, no
     Sweeps find which rows are 0, Newton's steps on the others how large they are. `tol`: on h_j ‖Δb_j‖² of a sweep, of
     which the gap is of the order of the square root; `noise`: what the objective may seem to rise by in rounding.
     """
+    on, since = np.flatnonzero(b.any(axis=1)), 0
     for k in range(SWEEPS):
         if sweep(H, b, c, l1, l2) <= tol:
             return k + 1
-        on = np.flatnonzero(b.any(axis=1))
-        if not on.size:
+        on, before, since = np.flatnonzero(b.any(axis=1)), on, since + 1
+        if not on.size or (since < UNSETTLED and not np.array_equal(on, before)):
             continue
+        since = 0
         HA, old = H[np.ix_(on, on)], b[on]
         g = pulled(old, c[on], l1[on], l2[on])
         solve = newton(HA, old, g, l1[on], l2[on])
         if solve is None:
             continue
         step, before = solve(g), value(old, l1[on], l2[on])
-        for halving in range(4):
-            move = without_turning(old, step * 0.5**halving) - old
+        for length in lengths(old, step):
+            move = without_turning(old, step * length) - old
             change = value(old + move, l1[on], l2[on]) - before - float((c[on] * move).sum()) \
                 + 0.5 * float((move * (HA @ move)).sum())
             if change <= noise:
@@ -133,6 +137,19 @@ def quadratic(H: Float, b: Float, c: Float, l1: Float, l2: Float, tol: float, no
                 c -= H[:, on] @ move
                 break
     return SWEEPS
+
+
+def lengths(b: Float, d: Float) -> Float:
+    """Steps along d that are worth a try: the whole one, to where many, half, few or one of the rows b stop at 0, less.
+
+    Where columns depend on each other a step may have no end: it only says which of them gives way.
+    """
+    away, size = np.einsum("jc,jc->j", b, d), np.einsum("jc,jc->j", b, b)
+    ends = np.sort(np.divide(size, -away, out=np.full_like(size, np.inf), where=away < 0))
+    ends = ends[ends < 1] * (1 + 4e-16)
+    some = [len(ends) * k // 10 for k in (9, 5, 1, 0)] if ends.size else []
+    first = float(ends[0]) if ends.size else 1.0
+    return np.concatenate([[1.0], ends[some], first * np.array([0.5, 0.25, 0.125])])
 
 
 def value(b: Float, l1: Float, l2: Float) -> float:

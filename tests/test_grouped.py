@@ -234,6 +234,17 @@ def test_degenerate_designs(seed: int) -> None:
             assert not set(classes.status.tolist()) & set(ADVICE), (classes.status, classes.gaps)
 
 
+def test_sparse_columns_that_are_multiples_of_each_other() -> None:
+    """Rows of coefficients may then give way to each other at no cost: Newton's steps have no length of their own."""
+    rng = np.random.default_rng(0)
+    x = sp.random(60, 900, 0.02, format="csr", random_state=rng)
+    y = rng.standard_normal((60, 3)) + x[:, :5] @ np.ones((5, 3)) * 3
+    path = regfast.fit_path(x, y, family="multigaussian", n_alphas=20, early_stop=False)
+    assert (path.status == "converged").all()
+    assert path.n_iter.max() < 1000
+    assert max(gap_of(path, k, x.toarray(), y, w=np.ones(60)) for k in range(20)) <= 1.01e-7
+
+
 def test_cross_validation_and_its_file(tmp_path: Any) -> None:
     alphas, folds = np.geomspace(1, 0.01, 12), list(KFold(4).split(X))
     cv = regfast.fit_cv(X, Y, family="multigaussian", cv=folds, alphas=alphas, standardize=False, tol=1e-11)
