@@ -174,6 +174,7 @@ class Grouped(Workspace):
         """Begin from coefficients (p, C)."""
         self.widen(np.flatnonzero(b.any(axis=1) & np.isfinite(self.problem.l1) & ~self.inside))
         self.b[self.ids] = b[self.ids]
+        self.last = 0.0  # no way lies before it
         self.refresh()
         self.look_at_all()
 
