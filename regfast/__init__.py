@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .certificate import Certificate, certify
     from .cv import fit_cv
     from .cvpath import CVPath
+    from .enetcv import ElasticNetCV, LassoCV, MultiTaskElasticNetCV, MultiTaskLassoCV
     from .estimators import ElasticNet, Lasso
     from .glm import GammaRegressor, PoissonRegressor, TweedieRegressor
     from .logistic import LogisticRegression
@@ -28,13 +29,14 @@ _HOME = {
     "Path": "result", "CVPath": "cvpath", "load": "store", "Lasso": "estimators", "ElasticNet": "estimators",
     "lasso_path": "skpaths", "enet_path": "skpaths", "PoissonRegressor": "glm", "GammaRegressor": "glm",
     "TweedieRegressor": "glm", "LogisticRegression": "logistic", "MultiTaskLasso": "multitask",
-    "MultiTaskElasticNet": "multitask", "conventions": "", "families": "", "reference": "",
+    "MultiTaskElasticNet": "multitask", "LassoCV": "enetcv", "ElasticNetCV": "enetcv", "MultiTaskLassoCV": "enetcv",
+    "MultiTaskElasticNetCV": "enetcv", "conventions": "", "families": "", "reference": "",
 }
 
-__all__ = ["CVPath", "Certificate", "ElasticNet", "GammaRegressor", "Lasso", "LogisticRegression",
-           "MultiTaskElasticNet", "MultiTaskLasso", "Path", "PoissonRegressor", "TweedieRegressor", "__version__",
-           "alpha_max", "certify", "conventions", "enet_path", "families", "fit_cv", "fit_path", "lasso_path", "load",
-           "reference"]
+__all__ = ["CVPath", "Certificate", "ElasticNet", "ElasticNetCV", "GammaRegressor", "Lasso", "LassoCV",
+           "LogisticRegression", "MultiTaskElasticNet", "MultiTaskElasticNetCV", "MultiTaskLasso", "MultiTaskLassoCV",
+           "Path", "PoissonRegressor", "TweedieRegressor", "__version__", "alpha_max", "certify", "conventions",
+           "enet_path", "families", "fit_cv", "fit_path", "lasso_path", "load", "reference"]
 
 
 def __getattr__(name: str) -> Any:

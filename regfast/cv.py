@@ -207,10 +207,14 @@ def rebuild(problem: Problem, w: Float, settings: Settings, count: int, ratio: f
 
 def run_folds(problem: Problem, folds: list[Fold], alphas: Float, settings: Settings, workers: int,
               tell: Callable[[int], Any] | None) -> list[Path]:
-    """One path per fold, in threads that hold no GIL; Ctrl-C reaches them through a shared flag."""
-    stop = np.zeros(1, dtype=np.int32)
+    """One path per fold, in threads that hold no GIL; Ctrl-C reaches them through a shared flag.
 
-    def one(train: NDArray[np.intp]) -> Path:
+    `alphas` (k,), or (folds, k) where each fold has its own.
+    """
+    stop = np.zeros(1, dtype=np.int32)
+    grids = alphas if alphas.ndim > 1 else [alphas] * len(folds)
+
+    def one(train: NDArray[np.intp], alphas: Float) -> Path:
         w = np.zeros_like(problem.w)
         w[train] = problem.w[train]
         fold = rebuild(problem, w / w.sum(), settings, count_solves(alphas), stop=stop)
@@ -223,12 +227,12 @@ def run_folds(problem: Problem, folds: list[Fold], alphas: Float, settings: Sett
     if workers == 1:
         out = []
         for k, (train, _) in enumerate(folds):
-            out.append(one(train))
+            out.append(one(train, grids[k]))
             if tell is not None:
                 tell(k + 1)
         return out
     with ThreadPoolExecutor(workers) as pool:
-        jobs = [pool.submit(one, train) for train, _ in folds]
+        jobs = [pool.submit(one, train, grid) for (train, _), grid in zip(folds, grids, strict=True)]
         try:
             waiting, count = set(jobs), 0
             while waiting:

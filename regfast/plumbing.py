@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +10,8 @@ import numpy as np
 from .blas import single_threaded
 from .condense import condense
 from .errors import NO_MEMORY, STATUS
-from .problem import Problem, start
+from .folds import Fold, row_numbers
+from .problem import RIDGE_GRID, Null, Problem, start
 from .unpenalised import unpenalised
 from .validation import Float
 
@@ -55,3 +56,51 @@ def solve_at(problem: Problem, alpha: float, tol: float, max_iter: int, warm: Fl
     coef = fit.coef()
     return Solution(coef, float(small.intercepts(b0[0], coef)), max(1, int(epochs[0])), float(gaps[0]),
                     STATUS[codes[0]], null.value)
+
+
+def automatic(problem: Problem, null: Null, count: int, eps: float) -> Float:
+    """(count,) scikit-learn's grid: geometric from the smallest α without coefficients; all tiny where that is 0."""
+    ratio, tiny = problem.penalties.l1_ratio, float(np.finfo(np.float64).resolution)
+    if ratio == 0:
+        raise ValueError("Automatic alpha grid generation is not supported for l1_ratio=0, where no finite alpha makes "
+                         "every coefficient 0: name the strengths, alphas=[...]")
+    top = null.alpha_max * max(ratio, RIDGE_GRID) / ratio
+    return np.full(count, tiny) if top <= tiny else np.geomspace(top, top * eps, count)
+
+
+def check_cross_validation(est: Any) -> None:
+    """What `verbose` and `n_jobs` may be; `cv` is scikit-learn's to check."""
+    must(est, "verbose", "an int in the range [0, inf) or a bool", isinstance(est.verbose, (Integral, np.bool_))
+         and est.verbose >= 0)
+    must(est, "n_jobs", "None or an instance of 'int'", est.n_jobs is None or isinstance(est.n_jobs, Integral))
+
+
+def route(est: Any, method: str, given: dict[str, Any], sample_weight: Any) -> Any:
+    """What the user passed on, by who asked for it (scikit-learn's metadata routing); None where routing is off.
+
+    Raises
+    ------
+    ValueError
+        Something was passed on, and routing is off.
+    """
+    from sklearn import get_config
+    from sklearn.utils.metadata_routing import process_routing
+
+    if get_config()["enable_metadata_routing"]:
+        return process_routing(est, method, sample_weight=sample_weight, **given)
+    if given:
+        raise ValueError(f"Passing extra keyword arguments to {type(est).__name__}.{method} is only supported if "
+                         f"enable_metadata_routing=True, which sklearn.set_config sets; got {sorted(given)}")
+    return None
+
+
+def split_rows(est: Any, X: Any, y: Any, w: Float, routed: Any) -> list[Fold]:
+    """The folds that scikit-learn makes of `est.cv`."""
+    from sklearn.base import is_classifier
+    from sklearn.model_selection import check_cv
+
+    cv = check_cv(est.cv, y, classifier=is_classifier(est))
+    folds = row_numbers(cv.split(X, y, **({} if routed is None else routed.splitter.split)), w)
+    if not folds:
+        raise ValueError("cv must give at least one fold; got none")
+    return folds
