@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .estimators import ElasticNet, Lasso
     from .glm import GammaRegressor, PoissonRegressor, TweedieRegressor
     from .logistic import LogisticRegression
+    from .logisticcv import LogisticRegressionCV
     from .multitask import MultiTaskElasticNet, MultiTaskLasso
     from .path import alpha_max, fit_path
     from .result import Path
@@ -30,11 +31,11 @@ _HOME = {
     "lasso_path": "skpaths", "enet_path": "skpaths", "PoissonRegressor": "glm", "GammaRegressor": "glm",
     "TweedieRegressor": "glm", "LogisticRegression": "logistic", "MultiTaskLasso": "multitask",
     "MultiTaskElasticNet": "multitask", "LassoCV": "enetcv", "ElasticNetCV": "enetcv", "MultiTaskLassoCV": "enetcv",
-    "MultiTaskElasticNetCV": "enetcv", "conventions": "", "families": "", "reference": "",
+    "MultiTaskElasticNetCV": "enetcv", "LogisticRegressionCV": "logisticcv", "conventions": "", "families": "", "reference": "",
 }
 
 __all__ = ["CVPath", "Certificate", "ElasticNet", "ElasticNetCV", "GammaRegressor", "Lasso", "LassoCV",
-           "LogisticRegression", "MultiTaskElasticNet", "MultiTaskElasticNetCV", "MultiTaskLasso", "MultiTaskLassoCV",
+           "LogisticRegression", "LogisticRegressionCV", "MultiTaskElasticNet", "MultiTaskElasticNetCV", "MultiTaskLasso", "MultiTaskLassoCV",
            "Path", "PoissonRegressor", "TweedieRegressor", "__version__", "alpha_max", "certify", "conventions",
            "enet_path", "families", "fit_cv", "fit_path", "lasso_path", "load", "reference"]
 

@@ -16,12 +16,11 @@ from sklearn.utils.validation import column_or_1d, validate_data
 from . import validation as check
 from .blas import single_threaded
 from .cv import Settings, rebuild, run_folds
-from .errors import warn_not_converged
 from .estimators import Affine, check_shared
 from .families import Family, Gaussian, MultiGaussian
 from .folds import Fold
 from .path import count_solves, null_model, solve
-from .plumbing import FLOATS, automatic, check_cross_validation, must, real, route, split_rows
+from .plumbing import FLOATS, automatic, check_cross_validation, must, real, route, split_rows, warn_of_worst
 from .problem import Penalties, Problem, build
 from .result import Path
 from .skpaths import enet_path, lasso_path
@@ -75,7 +74,7 @@ class _Chosen(Affine, ABC):
         weights = None if isinstance(sample_weight, Real) else sample_weight
         w = check.weights(weights, X.shape[0])
         folds = split_rows(self, X, y, w, route(self, "fit", params, weights))
-        settings = Settings(float(self.tol) if self.tol < FINE else FINE, int(self.max_iter), False, False,
+        settings = Settings(min(float(self.tol), FINE), int(self.max_iter), False, False,
                             (False, False))
         count = int(self.alphas) if named is None else count_solves(named)
         first = self._problem(X, *self._response(y), w, ratios[0], count)
@@ -93,7 +92,7 @@ class _Chosen(Affine, ABC):
             self.l1_ratio_ = ratios[ratio]
         self.alphas_ = np.array(grids) if named is None and len(ratios) > 1 else grids[0]
         last = self._fit_all(problems[ratio], grids[ratio][:at + 1], settings, X.dtype)
-        self._warn([path for _, paths in found for path in paths] + [last])
+        warn_of_worst([path for _, paths in found for path in paths] + [last], float(self.tol))
         return self
 
     def _check_parameters(self) -> tuple[Float | None, list[float]]:
@@ -134,17 +133,6 @@ class _Chosen(Affine, ABC):
         self.dual_gap_ = path.gaps[-1] * path.null_deviance / 2 if alpha > 0 else np.nan
         self.n_iter_ = max(1, int(path.n_iter[-1]))
         return path
-
-    def _warn(self, paths: list[Path]) -> None:
-        """One warning for all that did not converge, of each strength the worst."""
-        worst: dict[float, tuple[float, str]] = {}
-        for path in paths:
-            for alpha, gap, word in zip(path.alphas.tolist(), path.gaps.tolist(), path.status.tolist(), strict=True):
-                word = word if gap > self.tol else "converged"  # (`FINE` is ours, not asked for)
-                worst[alpha] = max(worst.get(alpha, (0.0, "converged")), (gap, word))
-        alphas = sorted(worst, reverse=True)
-        gaps, words = zip(*(worst[alpha] for alpha in alphas), strict=True)
-        warn_not_converged(np.array(alphas), np.array(gaps), words, paths[0].gap_kind, self.tol)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
