@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from .certificate import Certificate, certify
     from .cv import fit_cv
     from .cvpath import CVPath
-    from .enetcv import ElasticNetCV, LassoCV, MultiTaskElasticNetCV, MultiTaskLassoCV
     from .estimators import ElasticNet, Lasso
     from .glm import GammaRegressor, PoissonRegressor, TweedieRegressor
     from .logistic import LogisticRegression
-    from .logisticcv import LogisticRegressionCV
     from .multitask import MultiTaskElasticNet, MultiTaskLasso
     from .path import alpha_max, fit_path
     from .result import Path
+    from .ridge_cv import RidgeClassifierCV, RidgeCV
+    from .ridge_estimators import Ridge, RidgeClassifier
     from .skpaths import enet_path, lasso_path
     from .store import load
 
@@ -30,14 +30,17 @@ _HOME = {
     "Path": "result", "CVPath": "cvpath", "load": "store", "Lasso": "estimators", "ElasticNet": "estimators",
     "lasso_path": "skpaths", "enet_path": "skpaths", "PoissonRegressor": "glm", "GammaRegressor": "glm",
     "TweedieRegressor": "glm", "LogisticRegression": "logistic", "MultiTaskLasso": "multitask",
-    "MultiTaskElasticNet": "multitask", "LassoCV": "enetcv", "ElasticNetCV": "enetcv", "MultiTaskLassoCV": "enetcv",
-    "MultiTaskElasticNetCV": "enetcv", "LogisticRegressionCV": "logisticcv", "conventions": "", "families": "", "reference": "",
+    "MultiTaskElasticNet": "multitask", "Ridge": "ridge_estimators", "RidgeClassifier": "ridge_estimators",
+    "RidgeCV": "ridge_cv", "RidgeClassifierCV": "ridge_cv", "LassoCV": "enet_cv", "ElasticNetCV": "enet_cv",
+    "MultiTaskLassoCV": "enet_cv", "MultiTaskElasticNetCV": "enet_cv", "LogisticRegressionCV": "logistic_cv",
+    "conventions": "", "families": "", "reference": "",
 }
 
 __all__ = ["CVPath", "Certificate", "ElasticNet", "ElasticNetCV", "GammaRegressor", "Lasso", "LassoCV",
-           "LogisticRegression", "LogisticRegressionCV", "MultiTaskElasticNet", "MultiTaskElasticNetCV", "MultiTaskLasso", "MultiTaskLassoCV",
-           "Path", "PoissonRegressor", "TweedieRegressor", "__version__", "alpha_max", "certify", "conventions",
-           "enet_path", "families", "fit_cv", "fit_path", "lasso_path", "load", "reference"]
+           "LogisticRegression", "LogisticRegressionCV", "MultiTaskElasticNet", "MultiTaskElasticNetCV",
+           "MultiTaskLasso", "MultiTaskLassoCV", "Path", "PoissonRegressor", "Ridge", "RidgeCV", "RidgeClassifier",
+           "RidgeClassifierCV", "TweedieRegressor", "__version__", "alpha_max", "certify", "conventions", "enet_path",
+           "families", "fit_cv", "fit_path", "lasso_path", "load", "reference"]
 
 
 def __getattr__(name: str) -> Any:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from . import validation as check
@@ -16,8 +17,9 @@ from .cvpath import CVPath
 from .errors import ADVICE, attach, warn_not_converged
 from .families import Family
 from .folds import Fold, check_folds, split
+from .held import Held
 from .path import MAX_ITER, Progress, count_solves, prepare, reporter, solve
-from .problem import Problem, build
+from .problem import Measured, Problem, build, linear_predictor
 from .result import Path
 from .scoring import Scorer, scorer
 from .validation import Float
@@ -127,6 +129,7 @@ group_classes, tol, max_iter, early_stop
     shift = np.zeros_like(first.y) if offset is None else first.family.shift(offset, n, len(first.y))
     observed = first.y + shift if first.family.link == "identity" else first.y
     score, shift = scorer(scoring, first, observed), shift.T
+    held = hold_out(first, folds)
     best: tuple[float, int, Path, Float, Float, Float, Float] | None = None
     tried = []
     weight = np.array([problems[0].w[test].sum() for _, test in folds])
@@ -138,30 +141,43 @@ group_classes, tol, max_iter, early_stop
                 path = solve(problem, named, n_alphas=n_alphas, eps=eps, tol=tol, max_iter=max_iter,
                              early_stop=bool(early_stop), standardize=settings.standardize,
                              has_offset=settings.has_offset, keep=settings.keep)
-                paths = run_folds(problem, folds, path.alphas, settings, workers, tell)
+                paths = run_folds(problem, folds, path.alphas, settings, workers, tell, held)
             except KeyboardInterrupt as interrupt:
                 attach(interrupt, path, instead=path is not None)  # not a fold's: what the user asked for
                 raise
-            scores = np.array([grade(fold, problem, test, shift[test], score) for fold, (_, test) in
-                               zip(paths, folds, strict=True)])
+            scores = np.array([grade(fold, problem, test, shift[test], score, out if scoring is None else None)
+                               for fold, out, (_, test) in zip(paths, held, folds, strict=True)])
             mean, se = summary(scores, weight, scoring)
             loss = mean if scoring is None else -mean
             at = int(np.argmin(loss))
             tried.append(float(mean[at]))
             if best is None or loss[at] < best[0]:
-                oof = np.full(shift.shape, np.nan)
-                for fold, (_, test) in zip(paths, folds, strict=True):
-                    eta = fold.linear(problem.data.X[test], path.alphas[at])
-                    oof[test] = first.family.inverse(eta + shift[test])
+                oof = predict_held_out(paths, folds, problem, shift, at)
                 best = (float(loss[at]), at, path, scores, mean, se, oof)
     assert best is not None
     return conclude(*best[1:], scoring, np.array(ratios), np.array(tried), tol, named is None)
 
 
-def grade(fold: Path, problem: Problem, test: NDArray[np.intp], shift: Float, score: Scorer) -> list[float]:
-    """The score of every α on the rows that a fold held out."""
+def grade(fold: Path, problem: Problem, test: NDArray[np.intp], shift: Float, score: Scorer, held: Held | None) -> Any:
+    """The score of every α on the rows that a fold held out; `held` says it of squared error without reading them."""
+    if held is not None and np.array_equal(held.rows, np.sort(test)):
+        losses = held.losses(fold.coefs, fold.intercepts)
+        if losses is not None:
+            return losses
     eta = fold.linear(problem.data.X[test])
     return [score(test, eta[:, a] + shift) for a in range(len(fold))]
+
+
+def predict_held_out(paths: list[Path], folds: list[Fold], problem: Problem, shift: Float, at: int) -> Float:
+    """The mean of every row at one α, by the fold that held it out; one product with X for all folds."""
+    found = [(fold.coef_at(fold.alphas[at]), fold.intercept_at(fold.alphas[at])) for fold in paths]
+    b = sp.csc_array(np.vstack([np.atleast_2d(coef) for coef, _ in found]).T)
+    eta = linear_predictor(problem.data.X, b, np.concatenate([np.atleast_1d(b0) for _, b0 in found]))
+    eta = eta.reshape(len(eta), len(folds), -1)
+    out = np.full(shift.shape, np.nan)
+    for k, (_, test) in enumerate(folds):
+        out[test] = problem.family.inverse(eta[test, k].reshape(shift[test].shape) + shift[test])
+    return out
 
 
 def summary(scores: Float, weight: Float, scoring: Any) -> tuple[Float, Float]:
@@ -197,27 +213,39 @@ def conclude(at: int, path: Path, scores: Float, mean: Float, se: Float, oof: Fl
 
 
 def rebuild(problem: Problem, w: Float, settings: Settings, count: int, ratio: float | None = None,
-            stop: NDArray[np.int32] | None = None) -> Problem:
-    """The same data under other weights, or another l1_ratio, for `count` solves; `stop`: see `build`."""
+            stop: NDArray[np.int32] | None = None, measured: Measured | None = None) -> Problem:
+    """The same data under other weights, or another l1_ratio, for `count` solves; `stop`, `measured`: see `build`."""
     penalties = problem.penalties if ratio is None else replace(problem.penalties, l1_ratio=ratio)
     return build(problem.data, problem.y, w, intercept=problem.intercept, standardize=settings.standardize,
                  penalties=penalties, family=problem.family, offset=problem.offset, classes=problem.classes,
-                 trials=problem.trials, n_alphas=count, stop=stop)
+                 trials=problem.trials, n_alphas=count, stop=stop, measured=measured)
+
+
+def hold_out(problem: Problem, folds: list[Fold]) -> list[Held | None]:
+    """The moments of the rows that each fold leaves out of its training, where a Gram of all rows is at hand."""
+    if not Held.serves(problem):
+        return [None] * len(folds)
+    out = np.ones((len(folds), len(problem.w)), dtype=bool)
+    for left, (train, _) in zip(out, folds, strict=True):
+        left[train] = False
+    return [Held(problem, np.flatnonzero(left)) for left in out]
 
 
 def run_folds(problem: Problem, folds: list[Fold], alphas: Float, settings: Settings, workers: int,
-              tell: Callable[[int], Any] | None) -> list[Path]:
+              tell: Callable[[int], Any] | None, held: list[Held | None] | None = None) -> list[Path]:
     """One path per fold, in threads that hold no GIL; Ctrl-C reaches them through a shared flag.
 
     `alphas` (k,), or (folds, k) where each fold has its own.
     """
     stop = np.zeros(1, dtype=np.int32)
+    held = hold_out(problem, folds) if held is None else held
     grids = alphas if alphas.ndim > 1 else [alphas] * len(folds)
 
-    def one(train: NDArray[np.intp], alphas: Float) -> Path:
+    def one(train: NDArray[np.intp], out: Held | None, alphas: Float) -> Path:
         w = np.zeros_like(problem.w)
         w[train] = problem.w[train]
-        fold = rebuild(problem, w / w.sum(), settings, count_solves(alphas), stop=stop)
+        measured = None if out is None else out.others()
+        fold = rebuild(problem, w / w.sum(), settings, count_solves(alphas), stop=stop, measured=measured)
         path = solve(fold, alphas, tol=settings.tol, max_iter=settings.max_iter, standardize=settings.standardize,
                      has_offset=settings.has_offset, keep=(False, False), stop=stop)
         if len(path) < len(alphas):
@@ -227,12 +255,13 @@ def run_folds(problem: Problem, folds: list[Fold], alphas: Float, settings: Sett
     if workers == 1:
         out = []
         for k, (train, _) in enumerate(folds):
-            out.append(one(train, grids[k]))
+            out.append(one(train, held[k], grids[k]))
             if tell is not None:
                 tell(k + 1)
         return out
     with ThreadPoolExecutor(workers) as pool:
-        jobs = [pool.submit(one, train, grid) for (train, _), grid in zip(folds, grids, strict=True)]
+        jobs = [pool.submit(one, train, out, grid)
+                for (train, _), out, grid in zip(folds, held, grids, strict=True)]
         try:
             waiting, count = set(jobs), 0
             while waiting:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import suppress
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -15,16 +15,12 @@ from . import families
 from . import validation as check
 from .errors import warn_not_converged
 from .path import prepare
-from .plumbing import FLOATS, Solution, must, real, solve_at
+from .plumbing import FLOATS, Solution, must, real, solve_at, whole
 from .problem import linear_predictor
 from .validation import Float
 
 ACCURACY = 1e-10
 """The gap that is aimed at where `tol` asks for less: the steps from 1e-4 to here are few and cost next to nothing."""
-
-
-def whole(x: Any, lo: int) -> bool:
-    return isinstance(x, Integral) and not isinstance(x, bool) and int(x) >= lo
 
 
 class Linear(BaseEstimator):

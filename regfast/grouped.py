@@ -167,6 +167,9 @@ class Grouped(Workspace):
         self.last = top
         return Null(status, total, null, top / max(problem.penalties.l1_ratio, RIDGE_GRID) * (1 + 4 * EPS))
 
+    def foresee(self, alphas: Float) -> None:
+        """One α is solved from the one before it."""
+
     def warm(self, b: Float) -> None:
         """Begin from coefficients (p, C)."""
         self.widen(np.flatnonzero(b.any(axis=1) & np.isfinite(self.problem.l1) & ~self.inside))

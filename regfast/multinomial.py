@@ -77,6 +77,14 @@ class Softmax:
         """Reads of X so far."""
         return sum(fit.n_passes for fit in self.fits)
 
+    def foresee(self, alphas: Float) -> None:
+        """One α is solved from the one before it."""
+
+    def warm(self, b: Float) -> None:
+        """Begin from coefficients (p, C)."""
+        for fit, coef in zip(self.fits, b.T, strict=True):
+            fit.put(np.ascontiguousarray(coef))
+
     def coefs(self) -> list[Float]:
         """C of (p,)"""
         return [fit.coef() for fit in self.fits]

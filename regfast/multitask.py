@@ -14,20 +14,21 @@ from .blas import single_threaded
 from .errors import warn_not_converged
 from .estimators import ElasticNet, check_parameters
 from .families import MultiGaussian
-from .grouped import Grouped
+from .path import predictors
 from .plumbing import FLOATS
 from .problem import Penalties, build
+from .several import Predictors
 from .validation import Data, Float
 
 FINE = 1e-10  # Newton's steps reach it at hardly any cost, and repeats are to equal weights
 
 
-def group(data: Data, y: Float, w: Float, l1_ratio: float, intercept: bool) -> Grouped:
+def group(data: Data, y: Float, w: Float, l1_ratio: float, intercept: bool) -> Predictors:
     """The problem of y (C, n) as scikit-learn's multi-task estimators state it: nothing is standardised."""
     p = data.design.p
     penalties = Penalties(l1_ratio, check.factors(None, p), *check.limits(None, p), grouped=True)
-    return Grouped(build(data, y, w, intercept=intercept, standardize=False, penalties=penalties,
-                         family=MultiGaussian()))
+    return predictors(build(data, y, w, intercept=intercept, standardize=False, penalties=penalties,
+                            family=MultiGaussian()))
 
 
 class MultiTaskElasticNet(ElasticNet):

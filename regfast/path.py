@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from . import families
+from . import families, ridge
 from . import validation as check
 from .blas import single_threaded
 from .condense import condense
@@ -19,7 +19,8 @@ from .grouped import Grouped
 from .multinomial import Softmax
 from .problem import Null, Penalties, Problem, binding, build, facts, grid, start
 from .result import Path
-from .several import solve_several
+from .ridges import Ridges
+from .several import Predictors, solve_several
 from .unpenalised import unpenalised
 from .validation import Float
 
@@ -194,9 +195,10 @@ def solve(problem: Problem, alphas: Float | None, **how: Any) -> Path:
     return solve_several(predictors(problem, how.pop("stop", None)), alphas, **how)
 
 
-def predictors(problem: Problem, stop: NDArray[np.int32] | None = None) -> Grouped | Softmax:
+def predictors(problem: Problem, stop: NDArray[np.int32] | None = None) -> Predictors:
     """What solves a problem of several predictors."""
-    return (Grouped if problem.penalties.grouped else Softmax)(problem, stop)
+    kind: Any = Ridges if Ridges.applies(problem) else Grouped if problem.penalties.grouped else Softmax
+    return cast(Predictors, kind(problem, stop))
 
 
 def solve_one(problem: Problem, alphas: Float | None, *, n_alphas: int = 100, eps: float | None = None, tol: float,
@@ -205,7 +207,8 @@ def solve_one(problem: Problem, alphas: Float | None, *, n_alphas: int = 100, ep
               stop: NDArray[np.int32] | None = None) -> Path:
     """The path of a problem with one predictor."""
     wants_zero = alphas is not None and alphas[-1] == 0
-    small = problem if wants_zero else condense(problem)
+    l2_alone = not wants_zero and ridge.applies(problem)
+    small = problem if wants_zero or l2_alone else condense(problem)
     fit = small.fit(stop, by_kkt=wants_zero)
     null = start(problem, fit)
     asked = grid(problem, null, n_alphas, eps) if alphas is None else alphas
@@ -214,7 +217,8 @@ def solve_one(problem: Problem, alphas: Float | None, *, n_alphas: int = 100, ep
     may_stop = early_stop and alphas is None and not binding(problem)
     with single_threaded():
         data, indices, indptr, b0, values, gaps, epochs, passes, codes = fit.run(
-            positive, tol, max_iter, may_stop, null.total, tell)
+            positive, tol, max_iter, may_stop, null.total, tell
+        ) if not l2_alone else ridge.path(problem, positive, null, tol, may_stop, tell, stop)
     status = WORDS[codes[:len(b0)] if null.status != SEPARATED else [SEPARATED] * len(b0)]
     cut = len(codes) > len(b0)
     coefs = sp.csc_array((data, indices, indptr.astype(np.int32)), shape=(problem.data.design.p, len(b0)))

@@ -40,6 +40,11 @@ def real(x: Any) -> bool:
     return isinstance(x, Real) and not isinstance(x, (bool, np.bool_)) and float(x) == float(x)
 
 
+def whole(x: Any, lo: int) -> bool:
+    """Whether x is an integer of at least lo."""
+    return isinstance(x, Integral) and not isinstance(x, bool) and int(x) >= lo
+
+
 def solve_at(problem: Problem, alpha: float, tol: float, max_iter: int, warm: Float | None) -> Solution:
     """The solution at one α, from coefficients (p,) if there are some to begin from."""
     small = condense(problem) if alpha > 0 else problem

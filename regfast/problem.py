@@ -31,6 +31,8 @@ RANDOM = np.random.default_rng(0).random(4096)
 
 SQUARED = Gaussian()
 
+Measured = tuple[Float, Float, NDArray[Any], Float | None, Float | None]
+
 RIDGE_GRID = 1e-3
 """The smallest l1_ratio that α_max believes: with less, no finite α gives the null model (glmnet's rule)."""
 
@@ -115,14 +117,11 @@ class Problem:
 
     def fit(self, stop: NDArray[np.int32] | None = None, by_kkt: bool = False) -> Fit:
         """A workspace for this problem; `stop[0] != 0` interrupts it."""
+        mean, curvature = (x if x.size else np.zeros(1) for x in (self.mean, self.curvature))
         return Fit(self.data.design, ElasticNet(self.l1, self.l2, self.penalties.lo, self.penalties.hi),
-                   self.family.loss(self.y, self.w, self.offset), self.w, _never_empty(self.mean),
-                   _never_empty(self.curvature), self.intercept, self.block, block_root(self), self.loose,
+                   self.family.loss(self.y, self.w, self.offset), self.w, mean, curvature, self.intercept, self.block,
+                   block_root(self), self.loose,
                    by_kkt or bool(self.loose.size), np.zeros(1, dtype=np.int32) if stop is None else stop)
-
-
-def _never_empty(x: Float) -> Float:
-    return x if x.size else np.zeros(1)
 
 
 def scales(var: Float, standardize: bool) -> Float:
@@ -136,11 +135,12 @@ def scales(var: Float, standardize: bool) -> Float:
 
 def build(data: Data, y: Float, w: Float, *, intercept: bool, standardize: bool, penalties: Penalties,
           family: Family = SQUARED, offset: Float | None = None, classes: NDArray[Any] | None = None,
-          trials: int | None = None, n_alphas: int = 0, stop: NDArray[np.int32] | None = None) -> Problem:
+          trials: int | None = None, n_alphas: int = 0, stop: NDArray[np.int32] | None = None,
+          measured: Measured | None = None) -> Problem:
     """Moments in one or two passes over X, then the weights of the penalty.
 
     `n_alphas`: how many strengths will be asked for; where X has many rows for its columns, the Gram then pays;
-    `stop[0] != 0` gives it up.
+    `stop[0] != 0` gives it up. `measured`: what `measure` would say, where that is known.
 
     Raises
     ------
@@ -148,7 +148,8 @@ def build(data: Data, y: Float, w: Float, *, intercept: bool, standardize: bool,
         X contains NaN or infinity, or values too large to square.
     """
     p = data.design.p
-    mean, var, twin_of, square, pull = measure(data, w, y, intercept, n_alphas if family.quadratic else 0, stop)
+    many = n_alphas if family.quadratic else 0
+    mean, var, twin_of, square, pull = measured or measure(data, w, y, intercept, many, stop)
     var[var <= (8 * EPS) ** 2 * (var + mean * mean)] = 0
     curvature = var if intercept else var + mean * mean
     dead, v, scale = curvature == 0, penalties.factors, scales(var, standardize)
@@ -173,7 +174,7 @@ def build(data: Data, y: Float, w: Float, *, intercept: bool, standardize: bool,
 
 
 def measure(data: Data, w: Float, y: Float, intercept: bool, n_alphas: int,
-            stop: NDArray[np.int32] | None) -> tuple[Float, Float, NDArray[Any], Float | None, Float | None]:
+            stop: NDArray[np.int32] | None) -> Measured:
     """Means, variances, the first of each group of equal columns; where it pays the centred Gram and X'W(y − mean)."""
     n, p = data.design.n, data.design.p
     mean, var, mark = np.empty(p), np.empty(p), np.empty(p)

@@ -19,6 +19,7 @@ class Predictors(Protocol):
     """C linear predictors of one problem: coefficients as they stand, and how to better them."""
 
     problem: Problem
+    classes: int
 
     @property
     def n_iter(self) -> int:
@@ -30,6 +31,12 @@ class Predictors(Protocol):
 
     def start(self) -> Null:
         """Fit the null model and read α_max off its correlations."""
+
+    def foresee(self, alphas: Float) -> None:
+        """Hear which strengths are to come."""
+
+    def warm(self, b: Float) -> None:
+        """Begin from coefficients (p, C)."""
 
     def solve(self, alpha: float, tol: float, max_iter: int) -> tuple[str, float]:
         """Move to the solution at α: (status, relative gap)."""
@@ -105,6 +112,8 @@ def solve_several(model: Predictors, alphas: Float | None, *, n_alphas: int = 10
     found, cut = Found(len(problem.y), problem.data.design.p), None
     try:
         with single_threaded():
+            if null.value > 0:
+                model.foresee(asked)
             descend(model, asked[asked > 0][:1] if separated else asked, null, found, tol=tol, max_iter=max_iter,
                     early_stop=early_stop and alphas is None and not binding(problem),
                     tell=lambda k, gap: report and report(k + 1, len(asked)))

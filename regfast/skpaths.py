@@ -12,10 +12,10 @@ from .blas import single_threaded
 from .condense import condense
 from .errors import NO_MEMORY, STATUS, warn_not_converged
 from .families import MultiGaussian
-from .grouped import Grouped
 from .multitask import group
 from .plumbing import automatic
 from .problem import Null, Penalties, Problem, build, start
+from .several import Predictors
 from .validation import Float
 
 
@@ -118,7 +118,7 @@ def _one(problem: Problem, alphas: Any, eps: float, coef_init: Any, tol: float, 
     return _Found(a, unique, coefs, gaps, epochs, [STATUS[code] for code in codes], null.value)
 
 
-def _together(model: Grouped, alphas: Any, eps: float, coef_init: Any, tol: float, max_iter: int) -> _Found:
+def _together(model: Predictors, alphas: Any, eps: float, coef_init: Any, tol: float, max_iter: int) -> _Found:
     """That of several, whose coefficients of a feature enter together."""
     C, p = model.classes, model.problem.data.design.p
     with single_threaded():
@@ -129,6 +129,8 @@ def _together(model: Grouped, alphas: Any, eps: float, coef_init: Any, tol: floa
             if np.shape(coef_init) != (C, p):
                 raise ValueError(f"coef_init must be ({C}, {p}); got shape {np.shape(coef_init)}")
             model.warm(np.array([check.vector("coef_init", row, p) for row in np.asarray(coef_init)]).T)
+        if null.value > 0:
+            model.foresee(unique)
         coefs, gaps, epochs, status = np.zeros((C, p, len(unique))), np.zeros(len(unique)), [], []
         for k, alpha in enumerate(unique):
             used, word = model.n_iter, "converged"

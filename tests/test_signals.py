@@ -99,6 +99,16 @@ def test_one_hard_alpha() -> None:
     check(report, 1)
 
 
+@pytest.mark.parametrize("storage", ["np.asfortranarray", "sp.csr_array"])
+def test_ridge_by_products(storage: str) -> None:
+    """All strengths are solved together: nothing is solved yet."""
+    call = "regfast.fit_path(X, y, l1_ratio=0, alphas=np.geomspace(1, 1e-12, 300), tol=1e-15, standardize=False)"
+    slow = f"import regfast.ridge; regfast.ridge.DIRECT = 0; X = {storage}(X * np.geomspace(1, 1e-4, 3000))"
+    report = interrupted(call, storage, setup=f"{slow}; {SOON}")
+    assert report["alphas"] == 0
+    check(report, 300)
+
+
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_cross_validation(n_jobs: int) -> None:
     call = f"regfast.fit_cv(X, y, cv=5, n_alphas=2000, eps=1e-4, tol=1e-10, early_stop=False, n_jobs={n_jobs})"

@@ -128,7 +128,9 @@ def test_the_users_thread_settings_are_left_alone(threads: int) -> None:
     lambda: fit_path(X, Y, n_alphas=30), lambda: fit_path(sp.csr_array(X), Y, n_alphas=30, l1_ratio=0.5),
     lambda: fit_path(X[:, :90], Y, n_alphas=30, penalty_factors=np.where(np.arange(90) < 30, 0.0, 1.0)),
     lambda: fit_cv(X, Y, cv=3, n_alphas=10, n_jobs=2), lambda: fit_path(*make_data(n=300, p=900)[:2], n_alphas=20),
-], ids=["path", "CSR", "free", "cv", "large"])  # fmt: skip
+    lambda: fit_path(*make_data(n=300, p=900)[:2], n_alphas=20, l1_ratio=0),
+    lambda: fit_path(*make_data(n=900, p=300)[:2], n_alphas=20, l1_ratio=0),
+], ids=["path", "CSR", "free", "cv", "large", "wide ridge", "tall ridge"])  # fmt: skip
 def test_the_number_of_blas_threads_changes_no_bit(call: Callable[[], Any]) -> None:
     got = []
     for threads in (1, 2):
