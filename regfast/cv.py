@@ -160,12 +160,18 @@ group_classes, tol, max_iter, early_stop
 
 def grade(fold: Path, problem: Problem, test: NDArray[np.intp], shift: Float, score: Scorer, held: Held | None) -> Any:
     """The score of every α on the rows that a fold held out; `held` says it of squared error without reading them."""
-    if held is not None and np.array_equal(held.rows, np.sort(test)):
-        losses = held.losses(fold.coefs, fold.intercepts)
-        if losses is not None:
-            return losses
+    losses = unread(fold, test, held)
+    if losses is not None:
+        return losses
     eta = fold.linear(problem.data.X[test])
     return [score(test, eta[:, a] + shift) for a in range(len(fold))]
+
+
+def unread(fold: Path, test: NDArray[np.intp], held: Held | None) -> Float | None:
+    """Mean squared errors of every α on some rows by their moments, if they are those of `held` and it can tell."""
+    if held is None or not np.array_equal(held.rows, np.sort(test)):
+        return None
+    return held.losses(fold.coefs, fold.intercepts)
 
 
 def predict_held_out(paths: list[Path], folds: list[Fold], problem: Problem, shift: Float, at: int) -> Float:

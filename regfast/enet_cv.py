@@ -15,10 +15,11 @@ from sklearn.utils.validation import column_or_1d, validate_data
 
 from . import validation as check
 from .blas import single_threaded
-from .cv import Settings, rebuild, run_folds
+from .cv import Settings, hold_out, rebuild, run_folds, unread
 from .estimators import Affine, check_shared
 from .families import Family, Gaussian, MultiGaussian
 from .folds import Fold
+from .held import Held
 from .path import count_solves, null_model, solve
 from .plumbing import FLOATS, automatic, check_cross_validation, must, real, route, split_rows, warn_of_worst
 from .problem import Penalties, Problem, build
@@ -81,7 +82,8 @@ class _Chosen(Affine, ABC):
         problems = [first] + [rebuild(first, w, settings, count, ratio=r) for r in ratios[1:]]
         grids = [automatic(one, null_model(one), int(self.alphas), float(self.eps)) if named is None else named
                  for one in problems]
-        found = [validate(one, folds, grid, settings, effective_n_jobs(self.n_jobs))
+        held = hold_out(first, folds)
+        found = [validate(one, folds, grid, settings, effective_n_jobs(self.n_jobs), held)
                  for one, grid in zip(problems, grids, strict=True)]
         errors = np.array([of_one for of_one, _ in found])  # (ratios, alphas, folds)
         means = errors.mean(axis=2)
@@ -145,16 +147,20 @@ class _Chosen(Affine, ABC):
         return MetadataRouter(owner=self).add_self_request(self).add(splitter=check_cv(self.cv), method_mapping=to_split)
 
 
-def validate(problem: Problem, folds: list[Fold], grid: Float, settings: Settings,
-             workers: int) -> tuple[Float, list[Path]]:
+def validate(problem: Problem, folds: list[Fold], grid: Float, settings: Settings, workers: int,
+             held: list[Held | None]) -> tuple[Float, list[Path]]:
     """(alphas, folds) mean squared errors on the rows held out, and the paths they are of."""
     once, at = np.unique(-grid, return_inverse=True)  # a strength given twice is solved once
-    paths = run_folds(problem, folds, -once, settings, workers, None)
-    return np.array([error(path, problem, test)[at] for path, (_, test) in zip(paths, folds, strict=True)]).T, paths
+    paths = run_folds(problem, folds, -once, settings, workers, None, held)
+    errors = [error(path, problem, test, out)[at] for path, (_, test), out in zip(paths, folds, held, strict=True)]
+    return np.array(errors).T, paths
 
 
-def error(path: Path, problem: Problem, test: NDArray[np.intp]) -> Float:
-    """(alphas,) the mean squared error of some rows, over all targets."""
+def error(path: Path, problem: Problem, test: NDArray[np.intp], held: Held | None) -> Float:
+    """(alphas,) the mean squared error of the rows held out, over all targets."""
+    losses = unread(path, test, held)
+    if losses is not None:
+        return losses
     with single_threaded():
         eta = path.linear(problem.data.X[test])
     squares = (eta - np.expand_dims(problem.y[..., test].T, 1)) ** 2
