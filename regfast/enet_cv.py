@@ -113,7 +113,7 @@ class _Chosen(Affine, ABC):
             must(self, "l1_ratio", "a float in the range [0.0, 1.0] or an array-like of such", False)
         if isinstance(self.alphas, Integral):
             must(self, "alphas", "an int in the range [1, inf) or an array-like",
-                 not isinstance(self.alphas, bool) and self.alphas >= 1)
+                 not isinstance(self.alphas, bool) and int(self.alphas) >= 1)
             return None, list(map(np.float64, ratios))
         must(self, "alphas", "an int in the range [1, inf) or an array-like", np.ndim(self.alphas) == 1)
         check.strengths(self.alphas)
@@ -143,8 +143,8 @@ class _Chosen(Affine, ABC):
 
     def get_metadata_routing(self) -> Any:
         """Where `fit` sends metadata: to the splitter."""
-        to_split = MethodMapping().add(caller="fit", callee="split")
-        return MetadataRouter(owner=self).add_self_request(self).add(splitter=check_cv(self.cv), method_mapping=to_split)
+        return MetadataRouter(owner=self).add_self_request(self).add(
+            splitter=check_cv(self.cv), method_mapping=MethodMapping().add(caller="fit", callee="split"))
 
 
 def validate(problem: Problem, folds: list[Fold], grid: Float, settings: Settings, workers: int,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from . import validation as check
 from .problem import Problem
+from .validation import Float
 
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 

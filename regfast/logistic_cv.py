@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -18,7 +17,6 @@ from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, MethodMapping
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from . import validation as check
 from .cv import Settings, rebuild, run_folds
 from .folds import check_folds
 from .glm import ACCURACY
@@ -31,16 +29,15 @@ from .validation import Float
 DEFAULT = (0.0,)
 
 
-@dataclass(frozen=True)
 class Found:
-    """What the folds gave, for every value of l1_ratio and C; `named`: l1_ratios was given, as it is to be."""
+    """What the folds gave, for every value of l1_ratio and C."""
 
-    Cs: Float  # (n_cs,)
-    ratios: Float  # (n_l1_ratios,)
-    coefs: Float  # (n_folds, n_l1_ratios, n_cs, 1 or n_classes, n_dof)
-    n_iter: NDArray[np.int32]  # (n_folds, n_l1_ratios, n_cs)
-    scores: Float  # the same
-    named: bool
+    def __init__(self, Cs: Float, ratios: Float, named: bool, coefs: Float, n_iter: NDArray[np.int32]) -> None:
+        self.Cs, self.ratios = Cs, ratios
+        self.named = named  # l1_ratios says so
+        self.coefs = coefs.swapaxes(0, 1)  # (n_folds, n_l1_ratios, n_cs, 1 or n_classes, n_dof)
+        self.n_iter = n_iter.swapaxes(0, 1)  # (n_folds, n_l1_ratios, n_cs)
+        self.scores = np.full(self.n_iter.shape, np.nan)
 
     def best(self, scores: Float) -> tuple[int, int]:
         """(l1_ratio, C) of the greatest score (n_l1_ratios, n_cs); the first C that has it, then the first l1_ratio."""
@@ -54,8 +51,8 @@ class LogisticRegressionCV(LogisticRegression):
     The best sum of scores on the rows held out picks C and l1_ratio; with them the model is fitted to all rows. Folds
     are weight vectors over the one X, which is never copied. Nothing is standardised: see `regfast.fit_cv` for that.
 
-    Three defaults are those that scikit-learn 1.9 announces for 1.10 and 1.11, so that there is nothing to warn of: give
-    `scoring=None` and `use_legacy_attributes=True` for what its own still are.
+    Three defaults are those that scikit-learn 1.9 announces for 1.10 and 1.11, so that there is nothing to warn of:
+    give `scoring=None` and `use_legacy_attributes=True` for what its own still are.
 
     Parameters
     ----------
@@ -169,16 +166,16 @@ class LogisticRegressionCV(LogisticRegression):
         routed = route(self, "fit", params, given)
         folds = split_rows(self, X, y, w, routed)
         paths, at = self._paths(X, y, w, Cs, ratios, folds)
-        coefs = np.array([[stacked(path, self.fit_intercept)[at] for path in of_one] for of_one in paths])
-        scores = np.array([[self._grade(X[test], y[test], fold, given if given is None else given[test],
-                                        {name: rows(value, test, len(y)) for name, value in routed.scorer.score.items()})
-                            for fold, (_, test) in zip(of_one, folds, strict=True)] for of_one in coefs])
-        n_iter = np.array([[np.maximum(path.n_iter, 1)[at] for path in of_one] for of_one in paths], dtype=np.int32)
-        found = Found(Cs, np.array(ratios), *(x.swapaxes(0, 1) for x in (coefs, n_iter, scores)), named)
-        lost = np.flatnonzero(np.isnan(found.scores).any(axis=(1, 2)))
-        if lost.size:
-            raise ValueError(f"scoring={self.scoring!r} is not defined on the rows held out in fold {lost[0]}: got NaN; "
-                             "want another scoring, or folds that are larger or hold every class")
+        found = Found(
+            Cs, np.array(ratios), named,
+            coefs=np.array([[stacked(path, self.fit_intercept)[at] for path in of_one] for of_one in paths]),
+            n_iter=np.array([[np.maximum(path.n_iter, 1)[at] for path in of_one] for of_one in paths], dtype=np.int32))
+        for k, (_, test) in enumerate(folds):
+            found.scores[k] = self._grade(X[test], y[test], found.coefs[k], rows(given, test, len(y)),
+                                          {name: rows(x, test, len(y)) for name, x in routed.scorer.score.items()})
+            if np.isnan(found.scores[k]).any():
+                raise ValueError(f"scoring={self.scoring!r} is not defined on the rows held out in fold {k}: got NaN; "
+                                 "want another scoring, or folds that are larger or hold every class")
         warn_of_worst([path for of_one in paths for path in of_one], float(self.tol))
         self._choose(found, X, y, sample_weight)
         return self
@@ -196,7 +193,7 @@ class LogisticRegressionCV(LogisticRegression):
              self.scoring is None or callable(self.scoring) or isinstance(self.scoring, str))
         if isinstance(self.Cs, Integral):
             must(self, "Cs", "an int in the range [1, inf) or an array-like",
-                 not isinstance(self.Cs, bool) and self.Cs >= 1)
+                 not isinstance(self.Cs, bool) and int(self.Cs) >= 1)
             return np.logspace(-4, 4, int(self.Cs))
         wanted = "an int in the range [1, inf) or an array-like of floats in the range (0.0, inf]"
         must(self, "Cs", wanted, np.ndim(self.Cs) == 1 and len(self.Cs) > 0)
@@ -209,7 +206,7 @@ class LogisticRegressionCV(LogisticRegression):
              self.penalty in ("deprecated", "l1", "l2", "elasticnet"))
         unset = self.l1_ratios is None or (isinstance(self.l1_ratios, str) and self.l1_ratios == "warn")
         if self.penalty != "deprecated":
-            warnings.warn("'penalty' is deprecated, as in scikit-learn since 1.8: l1_ratios=(0,) is 'l2', l1_ratios=(1,) "
+            warnings.warn("'penalty' is deprecated, as in scikit-learn since 1.8: l1_ratios=(0,) is 'l2', (1,) "
                           "is 'l1', and values between them are 'elasticnet'", FutureWarning, stacklevel=3)
             if self.penalty != "elasticnet":
                 if not unset and not np.array_equal(self.l1_ratios, DEFAULT):
@@ -245,14 +242,14 @@ class LogisticRegressionCV(LogisticRegression):
         workers = effective_n_jobs(self.n_jobs)
         return [run_folds(problem, folds, grids, settings, workers, None) for problem in problems], at
 
-    def _grade(self, X: Any, y: Any, coefs: Float, weights: Any, to_score: dict[str, Any]) -> list[float]:
-        """The score of every C on the rows that a fold held out."""
-        model, p, out = LogisticRegression(), X.shape[1], []
+    def _grade(self, X: Any, y: Any, coefs: Float, weights: Any, to_score: dict[str, Any]) -> Float:
+        """(n_l1_ratios, n_cs) scores on the rows that a fold held out."""
+        model, p, out = LogisticRegression(), X.shape[1], np.empty(coefs.shape[:2])
         model.classes_ = self.classes_
         score = None if self.scoring is None else knowing(self._scorer(), self.classes_)
-        for coef in coefs:
-            model.coef_, model.intercept_ = coef[:, :p], coef[:, p] if self.fit_intercept else np.zeros(len(coef))
-            out.append(float(model.score(X, y, weights) if score is None else score(model, X, y, **to_score)))
+        for k in np.ndindex(*out.shape):
+            model.coef_, model.intercept_ = coefs[k][:, :p], coefs[k][:, p:].sum(axis=1)  # (none: zeros)
+            out[k] = model.score(X, y, weights) if score is None else score(model, X, y, **to_score)
         return out
 
     # ---- attributes
@@ -273,7 +270,7 @@ class LogisticRegressionCV(LogisticRegression):
             best_C = float(np.mean([found.Cs[C] for _, C in each]))
             best_ratio = float(np.mean([found.ratios[ratio] for ratio, _ in each]))
             self.coef_ = coef[:, :p].astype(X.dtype)
-            self.intercept_ = (coef[:, p] if self.fit_intercept else np.zeros(len(coef))).astype(X.dtype)
+            self.intercept_ = coef[:, p:].sum(axis=1).astype(X.dtype)
         self.Cs_, self.l1_ratios_ = found.Cs, found.ratios if found.named else np.array([None])
         self.C_: Any = best_C
         self.l1_ratio_: Any = best_ratio

@@ -206,7 +206,7 @@ class Softmax:
         for halving in range(HALVINGS):
             new = np.clip(b + step * 0.5**halving, lo, hi)
             new[new * b < 0] = 0
-            self.eta = eta + along(new - stood)  # (with what all classes were moved by: the next class reads the others')
+            self.eta = eta + along(new - stood)  # (and what all classes were moved by: others read it)
             if self.objective(new, l1, l2) <= top:
                 break
         else:

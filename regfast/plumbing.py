@@ -76,8 +76,8 @@ def automatic(problem: Problem, null: Null, count: int, eps: float) -> Float:
 
 def check_cross_validation(est: Any) -> None:
     """What `verbose` and `n_jobs` may be; `cv` is scikit-learn's to check."""
-    must(est, "verbose", "an int in the range [0, inf) or a bool", isinstance(est.verbose, (Integral, np.bool_))
-         and est.verbose >= 0)
+    must(est, "verbose", "an int in the range [0, inf) or a bool",
+         isinstance(est.verbose, np.bool_) or (isinstance(est.verbose, Integral) and int(est.verbose) >= 0))
     must(est, "n_jobs", "None or an instance of 'int'", est.n_jobs is None or isinstance(est.n_jobs, Integral))
 
 
@@ -94,8 +94,9 @@ def warn_of_worst(paths: list[Path], tol: float) -> None:
 
 
 def route(est: Any, method: str, params: dict[str, Any], sample_weight: Any) -> Any:
-    """What the user passed on, as `splitter.split` and `scorer.score`: by who asked for it where scikit-learn's metadata
-    routing is enabled, else the weights to the scorer.
+    """What the user passed on, as `splitter.split` and `scorer.score`.
+
+    Where scikit-learn's metadata routing is enabled, by who asked for it; else the weights go to the scorer.
 
     Raises
     ------

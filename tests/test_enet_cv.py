@@ -121,7 +121,8 @@ def test_the_last_fit_is_the_plain_estimator(case: str) -> None:
 def test_weights_are_repeats_at_the_default_tolerance(case: str) -> None:
     y, times, fold = CASES[case][2], np.random.default_rng(0).integers(0, 4, N), np.arange(N) % 4
     a = ours(case, cv=PredefinedSplit(fold)).fit(X, y, times.astype(float))
-    b = ours(case, cv=PredefinedSplit(np.repeat(fold, times))).fit(np.repeat(X, times, axis=0), np.repeat(y, times, axis=0))
+    b = ours(case, cv=PredefinedSplit(np.repeat(fold, times)))
+    b.fit(np.repeat(X, times, axis=0), np.repeat(y, times, axis=0))
     assert_allclose(a.alphas_, b.alphas_, rtol=1e-12)
     assert_allclose(a.mse_path_, b.mse_path_, rtol=1e-8)
     assert a.alpha_ == pytest.approx(b.alpha_)
@@ -201,7 +202,7 @@ def test_nothing_to_find() -> None:
         assert_allclose(a.mse_path_, b.mse_path_, atol=1e-20)
     twins = regfast.LassoCV(alphas=5, cv=3).fit(np.column_stack([X, X]), Y)
     assert_allclose(twins.mse_path_, regfast.LassoCV(alphas=5, cv=3).fit(X, Y).mse_path_, rtol=1e-9)
-    gone = sp.csr_array(np.where((np.arange(N) < 20)[:, None], X, 0))  # nothing is left where the first fold is held out
+    gone = sp.csr_array(np.where((np.arange(N) < 20)[:, None], X, 0))  # nothing is left without fold 0
     a, b = (kind(alphas=5, cv=3, **TIGHT).fit(gone, Y) for kind in (regfast.LassoCV, theirs.LassoCV))
     assert_allclose(a.mse_path_, b.mse_path_, rtol=1e-8)
 
@@ -240,7 +241,8 @@ def test_parameters_are_checked_in_scikit_learns_words(name: str) -> None:
 
 def test_what_data_are_refused() -> None:
     for A, y, w, message in (
-        (X, Y2, None, "For multi-task outputs, use MultiTaskLassoCV"), (X, np.where(X[:, 0] > 2, np.nan, Y), None, "NaN"),
+        (X, Y2, None, "For multi-task outputs, use MultiTaskLassoCV"),
+        (X, np.where(X[:, 0] > 2, np.nan, Y), None, "NaN"),
         (np.where(X > 2, np.inf, X), Y, None, "infinity"), (X[:1], Y[:1], None, "n_samples=1"),
         (X[:, :0], Y, None, "0 feature"), (X, Y, -W, "sample_weight must not be negative"),
         (X, Y, np.where(np.arange(N) < 12, 0.0, W), "fold 0 has no row of positive weight to test on"),

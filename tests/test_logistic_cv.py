@@ -34,8 +34,8 @@ RATIOS = [(0.0,), (0.5,), (1.0,), (0.0, 0.5, 1.0)]
 both = pytest.mark.parametrize("classes", [2, 3])
 
 
-@parametrize_with_checks([LogisticRegressionCV(Cs=[0.1, 1.0], cv=3, l1_ratios=(0.5,), class_weight="balanced", scoring=None,
-                                               use_legacy_attributes=True, refit=False)])
+@parametrize_with_checks([LogisticRegressionCV(Cs=[0.1, 1.0], cv=3, l1_ratios=(0.5,), class_weight="balanced",
+                                               scoring=None, use_legacy_attributes=True, refit=False)])
 def test_checks_of_scikit_learn(estimator: Any, check: Any) -> None:
     check(estimator)
 
