@@ -31,11 +31,14 @@ _HOME = {
     "lasso_path": "skpaths", "enet_path": "skpaths", "PoissonRegressor": "glm", "GammaRegressor": "glm",
     "TweedieRegressor": "glm", "LogisticRegression": "logistic", "MultiTaskLasso": "multitask",
     "MultiTaskElasticNet": "multitask", "Ridge": "ridge_estimators", "RidgeClassifier": "ridge_estimators",
-    "RidgeCV": "ridge_cv", "RidgeClassifierCV": "ridge_cv", "conventions": "", "families": "", "reference": "",
+    "RidgeCV": "ridge_cv", "RidgeClassifierCV": "ridge_cv", "LassoCV": "enet_cv", "ElasticNetCV": "enet_cv",
+    "MultiTaskLassoCV": "enet_cv", "MultiTaskElasticNetCV": "enet_cv", "LogisticRegressionCV": "logistic_cv",
+    "conventions": "", "families": "", "reference": "",
 }
 
-__all__ = ["CVPath", "Certificate", "ElasticNet", "GammaRegressor", "Lasso", "LogisticRegression",
-           "MultiTaskElasticNet", "MultiTaskLasso", "Path", "PoissonRegressor", "Ridge", "RidgeCV", "RidgeClassifier",
+__all__ = ["CVPath", "Certificate", "ElasticNet", "ElasticNetCV", "GammaRegressor", "Lasso", "LassoCV",
+           "LogisticRegression", "LogisticRegressionCV", "MultiTaskElasticNet", "MultiTaskElasticNetCV",
+           "MultiTaskLasso", "MultiTaskLassoCV", "Path", "PoissonRegressor", "Ridge", "RidgeCV", "RidgeClassifier",
            "RidgeClassifierCV", "TweedieRegressor", "__version__", "alpha_max", "certify", "conventions", "enet_path",
            "families", "fit_cv", "fit_path", "lasso_path", "load", "reference"]
 

@@ -160,12 +160,18 @@ group_classes, tol, max_iter, early_stop
 
 def grade(fold: Path, problem: Problem, test: NDArray[np.intp], shift: Float, score: Scorer, held: Held | None) -> Any:
     """The score of every α on the rows that a fold held out; `held` says it of squared error without reading them."""
-    if held is not None and np.array_equal(held.rows, np.sort(test)):
-        losses = held.losses(fold.coefs, fold.intercepts)
-        if losses is not None:
-            return losses
+    losses = unread(fold, test, held)
+    if losses is not None:
+        return losses
     eta = fold.linear(problem.data.X[test])
     return [score(test, eta[:, a] + shift) for a in range(len(fold))]
+
+
+def unread(fold: Path, test: NDArray[np.intp], held: Held | None) -> Float | None:
+    """Mean squared errors of every α on some rows by their moments, if they are those of `held` and it can tell."""
+    if held is None or not np.array_equal(held.rows, np.sort(test)):
+        return None
+    return held.losses(fold.coefs, fold.intercepts)
 
 
 def predict_held_out(paths: list[Path], folds: list[Fold], problem: Problem, shift: Float, at: int) -> Float:
@@ -233,11 +239,15 @@ def hold_out(problem: Problem, folds: list[Fold]) -> list[Held | None]:
 
 def run_folds(problem: Problem, folds: list[Fold], alphas: Float, settings: Settings, workers: int,
               tell: Callable[[int], Any] | None, held: list[Held | None] | None = None) -> list[Path]:
-    """One path per fold, in threads that hold no GIL; Ctrl-C reaches them through a shared flag."""
+    """One path per fold, in threads that hold no GIL; Ctrl-C reaches them through a shared flag.
+
+    `alphas` (k,), or (folds, k) where each fold has its own.
+    """
     stop = np.zeros(1, dtype=np.int32)
     held = hold_out(problem, folds) if held is None else held
+    grids = alphas if alphas.ndim > 1 else [alphas] * len(folds)
 
-    def one(train: NDArray[np.intp], out: Held | None) -> Path:
+    def one(train: NDArray[np.intp], out: Held | None, alphas: Float) -> Path:
         w = np.zeros_like(problem.w)
         w[train] = problem.w[train]
         measured = None if out is None else out.others()
@@ -251,12 +261,13 @@ def run_folds(problem: Problem, folds: list[Fold], alphas: Float, settings: Sett
     if workers == 1:
         out = []
         for k, (train, _) in enumerate(folds):
-            out.append(one(train, held[k]))
+            out.append(one(train, held[k], grids[k]))
             if tell is not None:
                 tell(k + 1)
         return out
     with ThreadPoolExecutor(workers) as pool:
-        jobs = [pool.submit(one, train, out) for (train, _), out in zip(folds, held, strict=True)]
+        jobs = [pool.submit(one, train, out, grid)
+                for (train, _), out, grid in zip(folds, held, grids, strict=True)]
         try:
             waiting, count = set(jobs), 0
             while waiting:

@@ -22,18 +22,42 @@ def check_parameters(est: ElasticNet) -> None:
     """scikit-learn's constraints, in its words where they have some."""
     must(est, "alpha", "a float in the range [0.0, inf)", real(est.alpha) and 0 <= est.alpha < np.inf)
     must(est, "l1_ratio", "a float in the range [0.0, 1.0]", real(est.l1_ratio) and 0 <= est.l1_ratio <= 1)
-    must(est, "tol", "a float in the range [0.0, inf)", real(est.tol) and 0 <= est.tol < np.inf)
     must(est, "max_iter", "an int in the range [1, inf) or None",
          est.max_iter is None or (isinstance(est.max_iter, Integral) and est.max_iter >= 1))
-    for flag in ("fit_intercept", "copy_X", "warm_start", "positive"):
-        must(est, flag, "an instance of 'bool'", isinstance(getattr(est, flag, False), (bool, np.bool_)))
-    must(est, "selection", "a str among {'cyclic', 'random'}", est.selection in ("cyclic", "random"))
     precompute = getattr(est, "precompute", False)
     must(est, "precompute", "an instance of 'bool' or an array-like",
          isinstance(precompute, (bool, np.bool_)) or np.ndim(precompute) == 2)
+    check_shared(est)
 
 
-class ElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
+def check_shared(est: Any) -> None:
+    """Those of parameters that the estimators with cross-validation have as well."""
+    must(est, "tol", "a float in the range [0.0, inf)", real(est.tol) and 0 <= est.tol < np.inf)
+    for flag in ("fit_intercept", "copy_X", "warm_start", "positive"):
+        must(est, flag, "an instance of 'bool'", isinstance(getattr(est, flag, False), (bool, np.bool_)))
+    must(est, "selection", "a str among {'cyclic', 'random'}", est.selection in ("cyclic", "random"))
+
+
+class Affine(MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """What coefficients and intercepts are for."""
+
+    coef_: Any
+    intercept_: Any
+
+    def predict(self, X: Any) -> Any:
+        """X @ coef_ + intercept_, (n,) or (n, n_targets)."""
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse=["csr", "csc", "coo"], reset=False)
+        product = X @ self.coef_.T
+        return np.asarray(product) + self.intercept_
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+class ElasticNet(Affine):
     """Linear regression with combined L1 and L2 penalties, as in scikit-learn.
 
     Minimises  1/(2 n) ‖y − Xw − b0‖² + α·l1_ratio·‖w‖₁ + ½ α (1 − l1_ratio) ‖w‖²  (weighted mean where sample weights
@@ -158,22 +182,10 @@ class ElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
         gap = found.measure * found.null if alpha > 0 else np.nan
         return found.coef, found.intercept, gap, found.n_iter, found.measure, found.status
 
-    def predict(self, X: Any) -> Any:
-        """X @ coef_ + intercept_, (n,) or (n, n_targets)."""
-        check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=["csr", "csc", "coo"], reset=False)
-        product = X @ self.coef_.T
-        return np.asarray(product) + self.intercept_
-
     @property
     def sparse_coef_(self) -> Any:
         """Sparse form of `coef_`, (1, p) or (n_targets, p)."""
         return sp.csr_array(np.atleast_2d(self.coef_))
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
 
 
 class Lasso(ElasticNet):

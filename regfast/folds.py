@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from . import validation as check
 from .problem import Problem
+from .validation import Float
 
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 
@@ -40,12 +41,19 @@ def split(cv: Any, problem: Problem, groups: Any, random_state: int) -> list[Fol
         pairs = cv
     else:
         raise TypeError(f"cv must be an int, a splitter or an iterable of (train, test) pairs; got {cv!r}")
+    folds = row_numbers(pairs, w)
+    if len(folds) < 2:
+        raise ValueError(f"cv must give at least two folds; got {len(folds)}")
+    return folds
+
+
+def row_numbers(pairs: Iterable[Any], w: Float) -> list[Fold]:
+    """(train, test) pairs as a splitter gives them, each side with a row of positive weight."""
+    n = len(w)
     try:
         folds = [(index("train", train, n), index("test", test, n)) for train, test in pairs]
     except TypeError as error:
         raise TypeError(f"cv must give (train, test) pairs of row numbers: {error}") from None
-    if len(folds) < 2:
-        raise ValueError(f"cv must give at least two folds; got {len(folds)}")
     for k, (train, test) in enumerate(folds):
         if not w[train].any() or not w[test].any():
             raise ValueError(f"fold {k} has no row of positive weight to {'test on' if w[train].any() else 'train on'}")

@@ -30,7 +30,7 @@ class Linear(BaseEstimator):
         must(self, "tol", "a float in the range [0.0, inf)", real(self.tol) and 0 <= self.tol < np.inf)
         must(self, "max_iter", f"an int in the range [{least_iter}, inf)", whole(self.max_iter, least_iter))
         for flag in ("fit_intercept", "warm_start"):
-            must(self, flag, "an instance of 'bool'", isinstance(getattr(self, flag), (bool, np.bool_)))
+            must(self, flag, "an instance of 'bool'", isinstance(getattr(self, flag, False), (bool, np.bool_)))
         must(self, "verbose", "an int in the range [0, inf) or a bool",
              isinstance(self.verbose, (bool, np.bool_)) or whole(self.verbose, 0))
 

@@ -155,6 +155,13 @@ class LogisticRegression(ClassifierMixin, Linear):
                   self.l1_ratio is None or (real(self.l1_ratio) and 0 <= self.l1_ratio <= 1))
         must(self, "penalty", "a str among {'l1', 'l2', 'elasticnet'} or None",
                   self.penalty is None or self.penalty in ("deprecated", "l1", "l2", "elasticnet"))
+        self._check_shared()
+        if self.n_jobs is not None:
+            warnings.warn("'n_jobs' has no effect, here as in scikit-learn since 1.8: leave it out", FutureWarning,
+                          stacklevel=3)
+
+    def _check_shared(self) -> None:
+        """Those of parameters that `LogisticRegressionCV` has as well."""
         must(self, "dual", "an instance of 'bool'", isinstance(self.dual, (bool, np.bool_)))
         must(self, "intercept_scaling", "a float in the range (0.0, inf)",
                   real(self.intercept_scaling) and 0 < self.intercept_scaling < np.inf)
@@ -164,9 +171,6 @@ class LogisticRegression(ClassifierMixin, Linear):
         must(self, "n_jobs", "None or an instance of 'int'", self.n_jobs is None or isinstance(self.n_jobs, Integral))
         self.check_common(least_iter=0)
         check_random_state(self.random_state)
-        if self.n_jobs is not None:
-            warnings.warn("'n_jobs' has no effect, here as in scikit-learn since 1.8: leave it out", FutureWarning,
-                          stacklevel=3)
 
     def _penalty(self) -> tuple[float, float]:
         """(C, l1_ratio), from `penalty` where it is given; both are then checked for what contradicts it."""

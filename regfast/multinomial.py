@@ -177,7 +177,7 @@ class Softmax:
         on = np.flatnonzero(b.any(axis=1))
         if not on.size:
             return
-        b = b[on]
+        b = stood = b[on]
         l1, l2 = alpha * problem.l1[on, None], alpha * problem.l2[on, None]
         lo, hi = problem.penalties.lo[on, None], problem.penalties.hi[on, None]
         if problem.penalties.l1_ratio == 1:  # what is added to all classes changes no fit: |b_j·|₁ is least at a median
@@ -206,7 +206,7 @@ class Softmax:
         for halving in range(HALVINGS):
             new = np.clip(b + step * 0.5**halving, lo, hi)
             new[new * b < 0] = 0
-            self.eta = eta + along(new - b)
+            self.eta = eta + along(new - stood)  # (and what all classes were moved by: others read it)
             if self.objective(new, l1, l2) <= top:
                 break
         else:

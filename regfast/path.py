@@ -17,7 +17,7 @@ from .condense import condense
 from .errors import INTERRUPTED, NO_MEMORY, SEPARATED, STATUS, WORDS, attach, warn_not_converged
 from .grouped import Grouped
 from .multinomial import Softmax
-from .problem import Penalties, Problem, binding, build, facts, grid, start
+from .problem import Null, Penalties, Problem, binding, build, facts, grid, start
 from .result import Path
 from .ridges import Ridges
 from .several import Predictors, solve_several
@@ -265,10 +265,14 @@ def alpha_max(X: Any, y: Any, **same: Any) -> float:
     float
         max_j |x_j·r| / (v_j s_j l1_ratio), r the null model's weighted residual; a bound at 0 closes its side.
     """
-    problem = prepare(X, y, **same)
+    return null_model(prepare(X, y, **same)).alpha_max
+
+
+def null_model(problem: Problem) -> Null:
+    """The model without penalised columns, and the smallest α that gives it."""
     if problem.y.ndim > 1:
-        return predictors(problem).start().alpha_max
-    return start(problem, problem.fit()).alpha_max
+        return predictors(problem).start()
+    return start(problem, condense(problem).fit())
 
 
 @contextmanager

@@ -9,8 +9,10 @@ import numpy as np
 
 from .blas import single_threaded
 from .condense import condense
-from .errors import NO_MEMORY, STATUS
-from .problem import Problem, start
+from .errors import NO_MEMORY, STATUS, warn_not_converged
+from .folds import Fold, row_numbers
+from .problem import RIDGE_GRID, Null, Problem, start
+from .result import Path
 from .unpenalised import unpenalised
 from .validation import Float
 
@@ -60,3 +62,67 @@ def solve_at(problem: Problem, alpha: float, tol: float, max_iter: int, warm: Fl
     coef = fit.coef()
     return Solution(coef, float(small.intercepts(b0[0], coef)), max(1, int(epochs[0])), float(gaps[0]),
                     STATUS[codes[0]], null.value)
+
+
+def automatic(problem: Problem, null: Null, count: int, eps: float) -> Float:
+    """(count,) scikit-learn's grid: geometric from the smallest α without coefficients; all tiny where that is 0."""
+    ratio, tiny = problem.penalties.l1_ratio, float(np.finfo(np.float64).resolution)
+    if ratio == 0:
+        raise ValueError("Automatic alpha grid generation is not supported for l1_ratio=0, where no finite alpha makes "
+                         "every coefficient 0: name the strengths, alphas=[...]")
+    top = null.alpha_max * max(ratio, RIDGE_GRID) / ratio
+    return np.full(count, tiny) if top <= tiny else np.geomspace(top, top * eps, count)
+
+
+def check_cross_validation(est: Any) -> None:
+    """What `verbose` and `n_jobs` may be; `cv` is scikit-learn's to check."""
+    must(est, "verbose", "an int in the range [0, inf) or a bool",
+         isinstance(est.verbose, np.bool_) or (isinstance(est.verbose, Integral) and int(est.verbose) >= 0))
+    must(est, "n_jobs", "None or an instance of 'int'", est.n_jobs is None or isinstance(est.n_jobs, Integral))
+
+
+def warn_of_worst(paths: list[Path], tol: float) -> None:
+    """One warning for all paths, of each strength the worst solution, if that missed the user's `tol`."""
+    worst: dict[float, tuple[float, str]] = {}
+    for path in paths:
+        for alpha, gap, word in zip(path.alphas.tolist(), path.gaps.tolist(), path.status.tolist(), strict=True):
+            told = word if gap > tol or word == "separated" else "converged"  # (what is aimed at is our own affair)
+            worst[alpha] = max(worst.get(alpha, (0.0, "converged")), (gap, told))
+    alphas = sorted(worst, reverse=True)
+    warn_not_converged(np.array(alphas), np.array([worst[a][0] for a in alphas]), [worst[a][1] for a in alphas],
+                       paths[0].gap_kind, tol)
+
+
+def route(est: Any, method: str, params: dict[str, Any], sample_weight: Any) -> Any:
+    """What the user passed on, as `splitter.split` and `scorer.score`.
+
+    Where scikit-learn's metadata routing is enabled, by who asked for it; else the weights go to the scorer.
+
+    Raises
+    ------
+    ValueError
+        Something else was passed on, and routing is not enabled.
+    """
+    from sklearn import get_config
+    from sklearn.utils import Bunch
+    from sklearn.utils.metadata_routing import process_routing
+
+    weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+    if get_config()["enable_metadata_routing"]:
+        return process_routing(est, method, **weights, **params)
+    if params:
+        raise ValueError(f"Passing extra keyword arguments to {type(est).__name__}.{method} is only supported if "
+                         f"enable_metadata_routing=True, which sklearn.set_config sets; got {sorted(params)}")
+    return Bunch(splitter=Bunch(split={}), scorer=Bunch(score=weights))
+
+
+def split_rows(est: Any, X: Any, y: Any, w: Float, routed: Any) -> list[Fold]:
+    """The folds that scikit-learn makes of `est.cv`."""
+    from sklearn.base import is_classifier
+    from sklearn.model_selection import check_cv
+
+    cv = check_cv(est.cv, y, classifier=is_classifier(est))
+    folds = row_numbers(cv.split(X, y, **routed.splitter.split), w)
+    if not folds:
+        raise ValueError("cv must give at least one fold; got none")
+    return folds

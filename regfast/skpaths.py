@@ -13,7 +13,8 @@ from .condense import condense
 from .errors import NO_MEMORY, STATUS, warn_not_converged
 from .families import MultiGaussian
 from .multitask import group
-from .problem import EPS, Null, Penalties, Problem, build, grid, start
+from .plumbing import automatic
+from .problem import Null, Penalties, Problem, build, start
 from .several import Predictors
 from .validation import Float
 
@@ -145,9 +146,7 @@ def _descending(alphas: Any, problem: Problem, null: Null, eps: float) -> Float:
     """The α's of scikit-learn's path functions: an int is a geometric grid, all tiny where y has no correlation."""
     if isinstance(alphas, (int, np.integer)):
         count = check.integer("alphas", alphas, 1)
-        if null.alpha_max <= EPS:
-            return np.full(count, np.finfo(float).resolution)
-        return grid(problem, null, count, check.number("eps", eps, 0, 1, open_lo=True))
+        return automatic(problem, null, count, check.number("eps", eps, 0, 1, open_lo=True))
     a = np.sort(np.atleast_1d(np.asarray(alphas, dtype=np.float64)))[::-1]
     check.strengths(a)
     if a[-1] == 0:

@@ -27,8 +27,8 @@ FLOORS = [
     {"multinomial", "grouped", "several", "standard_form", "factors", "ridge", "ridges", "leave_one_out", "plumbing",
      "held", "folds", "scoring"},
     {"path", "duality", "certificate", "reference", "reference_logistic"},
-    {"estimators", "multitask", "skpaths", "glm", "logistic", "ridge_estimators", "ridge_cv", "cv", "plots",
-     "sparse_tables", "tables", "report", "cli", "demo"},
+    {"estimators", "multitask", "enet_cv", "skpaths", "glm", "logistic", "logistic_cv", "ridge_estimators", "ridge_cv",
+     "cv", "plots", "sparse_tables", "tables", "report", "cli", "demo"},
 ]
 FLOOR = {name: k for k, names in enumerate(FLOORS) for name in names}
 SILENT = [file for file in KERNELS if FLOOR.get(file.stem, 0) < FLOOR["_work"]]

@@ -202,3 +202,14 @@ def test_what_is_refused() -> None:
         regfast.fit_path(X, LABELS, family="multinomial", offset=np.zeros(len(X)))
     with pytest.raises(ValueError, match="class 0 has none"):
         regfast.fit_path(X, LABELS, family="multinomial", sample_weight=(LABELS > 0).astype(float))
+
+
+def test_newtons_step_from_where_no_median_is_zero() -> None:
+    """Far down at once: class after class leaves features with coefficients whose median over the classes is not 0."""
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((90, 4)) * [1, 2, 0.5, 1] + [0, 1, -1, 0.5]
+    y = np.argmax(np.column_stack([x[:, 0], x[:, 1], 2 * x[:, 2] + 2]) + rng.gumbel(size=(90, 3)), axis=1)
+    path = regfast.fit_path(x, y, family="multinomial", alphas=[1 / 450], standardize=False, tol=1e-10)
+    assert path.status.tolist() == ["converged"]
+    assert regfast.certify(x, y, path.coef_at(1 / 450), path.intercept_at(1 / 450), alpha=1 / 450, standardize=False,
+                           family="multinomial").gap <= 1e-10

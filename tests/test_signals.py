@@ -126,6 +126,29 @@ def test_the_folds_of_a_cross_validation(n_jobs: int) -> None:
     assert report["again"] == ["converged"] * 5
 
 
+HEARD = """
+def heard(fit):
+    try:
+        fit()
+    except KeyboardInterrupt as error:
+        error.partial = regfast.fit_path(X[:, :3], y, alphas=[1e-3])
+        raise
+regfast.{estimator}
+threading.Timer(0.5, begun.set).start()
+"""
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize(("estimator", "response"), [
+    ("LassoCV(alphas=2000, eps=1e-4, {})", "y"), ("LogisticRegressionCV(Cs=200, l1_ratios=(1,), {})", "(y > 0)")])
+def test_estimators_with_cross_validation(estimator: str, response: str, n_jobs: int) -> None:
+    """They have no path to hand over, but are heard all the same."""
+    call = f"heard(lambda: regfast.{estimator.format(f'n_jobs={n_jobs}')}.fit(X, {response}))"
+    report = interrupted(call, setup=HEARD.format(estimator=estimator.split("(")[0]))
+    assert report["alphas"] == 1
+    assert report["again"] == ["converged"] * 5
+
+
 # ---- without a signal: an interrupt that Python code raises on the way
 
 
