@@ -117,8 +117,8 @@ def quadratic(H: Float, b: Float, c: Float, l1: Float, l2: Float, tol: float, no
     for k in range(SWEEPS):
         if sweep(H, b, c, l1, l2) <= tol:
             return k + 1
-        on, before, since = np.flatnonzero(b.any(axis=1)), on, since + 1
-        if not on.size or (since < UNSETTLED and not np.array_equal(on, before)):
+        on, earlier, since = np.flatnonzero(b.any(axis=1)), on, since + 1
+        if not on.size or (since < UNSETTLED and not np.array_equal(on, earlier)):
             continue
         since = 0
         HA, old = H[np.ix_(on, on)], b[on]
