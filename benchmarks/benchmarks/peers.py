@@ -14,8 +14,10 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.special import expit
 
-FAMILIES = {  # rows, columns, correlation of neighbouring columns (None: sparse, as in text), true non-zeros, l1_ratio
+FAMILIES = {  # rows, columns, correlation of neighbouring columns (None: sparse, as in text), true non-zeros, l1_ratio;
+    # "lasso" and "enet" are squared error, "logit" logistic regression
     "lasso-tiny": (100, 20, 0.5, 5, 1.0),
     "lasso-wide": (500, 20_000, 0.5, 50, 1.0),
     "lasso-wide-corr": (400, 20_000, 0.95, 50, 1.0),
@@ -24,6 +26,9 @@ FAMILIES = {  # rows, columns, correlation of neighbouring columns (None: sparse
     "lasso-tall": (50_000, 300, 0.5, 100, 1.0),
     "lasso-square": (4000, 4000, 0.8, 200, 1.0),
     "lasso-text": (10_000, 100_000, None, 500, 1.0),
+    "logit-wide": (500, 10_000, 0.3, 30, 1.0),
+    "logit-tall": (20_000, 200, 0.5, 60, 1.0),
+    "logit-text": (10_000, 100_000, None, 500, 1.0),
 }
 Record = dict[str, Any]
 
@@ -33,11 +38,12 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class Problem:
-    """X (n, p) in Fortran order or CSR, y (n,) of mean 0 and variance 1, and the objective they enter."""
+    """X (n, p) in Fortran order or CSR, y (n,) of mean 0 and variance 1 (`binary`: 0 and 1), and the objective."""
 
     X: Any
     y: Any
     l1_ratio: float = 1.0
+    binary: bool = False
 
     @cached_property
     def means(self) -> Any:
@@ -52,17 +58,35 @@ class Problem:
         return np.geomspace(top, top * (1e-2 if n < p else 1e-3), 100)
 
     def objective(self, coefs: Any) -> Any:
-        """(100,) values of 1/(2n)‖y − b0 − Xb‖² + α(l1_ratio‖b‖₁ + (1 − l1_ratio)/2‖b‖²) at the best b0, over P_null.
+        """(100,) values of loss + α(l1_ratio‖b‖₁ + (1 − l1_ratio)/2‖b‖²) at the best intercept, over P_null.
 
-        `coefs` (p, k) may be sparse; the columns of a path that ended early, k < 100, count as zero.
+        The loss is 1/(2n)‖y − b0 − Xb‖² or, of a binary y, the mean log loss. `coefs` (p, k) may be sparse; columns of
+        a path that ended early, k < 100, count as zero.
         """
         b = sp.csr_matrix(coefs)
         b.resize(b.shape[0], len(self.alphas))
         used = np.flatnonzero(np.diff(b.indptr))
         b = b[used].toarray()
-        rest = self.y[:, None] - self.X[:, used] @ b
-        penalty = self.l1_ratio * np.abs(b).sum(axis=0) + (1 - self.l1_ratio) / 2 * (b**2).sum(axis=0)
-        return (rest.var(axis=0) / 2 + self.alphas * penalty) / (self.y.var() / 2)
+        eta = self.X[:, used] @ b
+        penalty = self.alphas * (self.l1_ratio * np.abs(b).sum(axis=0) + (1 - self.l1_ratio) / 2 * (b**2).sum(axis=0))
+        if not self.binary:
+            return ((self.y[:, None] - eta).var(axis=0) / 2 + penalty) / (self.y.var() / 2)
+        null = self.log_loss(np.zeros((len(self.y), 1)))
+        return (self.log_loss(eta) + penalty) / null
+
+    def log_loss(self, eta: Any) -> Any:
+        """(k,) of linear predictors (n, k) with the best intercept, by Newton's method between brackets."""
+        lo, hi, b0 = np.full(eta.shape[1], -1e3), np.full(eta.shape[1], 1e3), np.zeros(eta.shape[1])
+        for _ in range(100):
+            mean = expit(eta + b0)
+            slope, bent = (self.y[:, None] - mean).mean(axis=0), (mean * (1 - mean)).mean(axis=0)
+            lo, hi = np.where(slope > 0, b0, lo), np.where(slope > 0, hi, b0)
+            there = b0 + slope / np.maximum(bent, 1e-12)
+            new = np.where((lo < there) & (there < hi), there, (lo + hi) / 2)
+            moved, b0 = np.abs(new - b0).max(), new
+            if moved <= 1e-12:
+                break
+        return (np.logaddexp(0, eta + b0) - self.y[:, None] * (eta + b0)).mean(axis=0)
 
 
 def make(name: str) -> Problem:
@@ -75,6 +99,8 @@ def make(name: str) -> Problem:
     b = np.zeros(X.shape[1])
     b[rng.choice(min(len(b), 20_000), k, replace=False)] = rng.standard_normal(k)
     signal = X @ b
+    if name.startswith("logit"):
+        return Problem(X, (rng.random(n) < expit(2 * standardised(signal))).astype(float), l1_ratio, binary=True)
     return Problem(X, standardised(signal + signal.std() / 2 * rng.standard_normal(n)), l1_ratio)
 
 
@@ -141,6 +167,12 @@ def clocked(call: Callable[..., Any], *args: Any, **named: Any) -> tuple[float, 
     return time.perf_counter() - began, result
 
 
+def squares_only(problem: Problem) -> None:
+    """Say that a solver has no path of this loss with an intercept."""
+    if problem.binary:
+        raise NotImplementedError("no logistic path with an intercept")
+
+
 def by_column(problem: Problem) -> tuple[Any, Record]:
     """X by column, and the arguments that make solvers of the scikit-learn kind centre it if it is sparse."""
     if not sp.issparse(problem.X):
@@ -153,7 +185,7 @@ def regfast(problem: Problem) -> Iterator[Any]:
     from regfast import fit_path
 
     yield (lambda tol: clocked(fit_path, problem.X, problem.y, l1_ratio=problem.l1_ratio, alphas=problem.alphas,
-                               standardize=False, tol=tol),
+                               family="binomial" if problem.binary else "gaussian", standardize=False, tol=tol),
            lambda path: (path.coefs, {"n_passes": path.n_passes[-1].item()}))
 
 
@@ -161,6 +193,7 @@ def regfast(problem: Problem) -> Iterator[Any]:
 def scikit_learn(problem: Problem) -> Iterator[Any]:
     from sklearn.linear_model import enet_path
 
+    squares_only(problem)
     X, centre = by_column(problem)
     yield (lambda tol: clocked(enet_path, X, problem.y, l1_ratio=problem.l1_ratio, alphas=problem.alphas, tol=tol,
                                max_iter=100_000, copy_X=False, **centre),
@@ -171,6 +204,7 @@ def scikit_learn(problem: Problem) -> Iterator[Any]:
 def celer(problem: Problem) -> Iterator[Any]:
     from celer import celer_path
 
+    squares_only(problem)
     X, centre = by_column(problem)
     yield (lambda tol: clocked(celer_path, X, problem.y, pb="lasso", l1_ratio=problem.l1_ratio, alphas=problem.alphas,
                                tol=tol, max_iter=100, max_epochs=100_000, **centre),
@@ -179,18 +213,21 @@ def celer(problem: Problem) -> Iterator[Any]:
 
 @contextmanager
 def skglm(problem: Problem) -> Iterator[Any]:
-    from skglm.datafits import Quadratic
+    from skglm.datafits import Logistic, Quadratic
     from skglm.penalties import L1, L1_plus_L2
-    from skglm.solvers import AndersonCD
+    from skglm.solvers import AndersonCD, ProxNewton
 
     X, _ = by_column(problem)
+    loss, y = (Logistic(), 2 * problem.y - 1) if problem.binary else (Quadratic(), problem.y)
     penalty = L1(1.0) if problem.l1_ratio == 1 else L1_plus_L2(1.0, problem.l1_ratio)
 
     def path(alphas: Any, tol: float) -> Any:
-        solver = AndersonCD(max_iter=1000, max_epochs=100_000, tol=tol, fit_intercept=True, warm_start=True)
+        solver = ProxNewton(max_iter=1000, tol=tol, fit_intercept=True, warm_start=True) if problem.binary else \
+            AndersonCD(max_iter=1000, max_epochs=100_000, tol=tol, fit_intercept=True, warm_start=True)
         b, fitted, coefs = np.zeros(X.shape[1] + 1), np.zeros(X.shape[0]), np.zeros((len(alphas), X.shape[1]))
         for k, penalty.alpha in enumerate(alphas):
-            b, *_ = solver.solve(X, problem.y, Quadratic(), penalty, b, fitted)  # updates `fitted` in place
+            b, *_ = solver.solve(X, y, loss, penalty, b, fitted)
+            fitted = X @ b[:-1] + b[-1]
             coefs[k] = b[:-1]
         return coefs
 
@@ -203,9 +240,10 @@ def adelie(problem: Problem) -> Iterator[Any]:
     from adelie import glm, grpnet, matrix
 
     threads = int(os.environ["OMP_NUM_THREADS"])
+    response = glm.binomial if problem.binary else glm.gaussian
     X, _ = by_column(problem)
     X = (matrix.sparse if sp.issparse(X) else matrix.dense)(X, n_threads=threads)
-    yield (lambda tol: clocked(grpnet, X, glm.gaussian(problem.y), alpha=problem.l1_ratio, lmda_path=problem.alphas,
+    yield (lambda tol: clocked(grpnet, X, response(problem.y), alpha=problem.l1_ratio, lmda_path=problem.alphas,
                                tol=tol, max_iters=10**7, early_exit=False, adev_tol=1.0, ddev_tol=0.0,
                                n_threads=threads, progress_bar=False),
            lambda state: (state.betas.T, {}))
@@ -216,12 +254,13 @@ suppressMessages({library(glmnet); library(Matrix)})
 real <- function(name) readBin(name, "double", file.size(name) / 8)
 whole <- function(name) readBin(name, "integer", file.size(name) / 4)
 shape <- whole("shape"); X <- real("data"); y <- real("y"); alphas <- real("alphas"); l1_ratio <- real("l1_ratio")
+family <- if (whole("binary")) "binomial" else "gaussian"
 if (file.exists("indptr")) {
   X <- new("dgCMatrix", x = X, i = whole("indices"), p = whole("indptr"), Dim = shape)
 } else dim(X) <- shape
 glmnet.control(fdev = 0, devmax = 1)  # no early end of the path
 path <- function(lambda, thresh)
-  glmnet(X, y, alpha = l1_ratio, lambda = lambda, standardize = FALSE, thresh = thresh, maxit = 1e9)
+  glmnet(X, y, family = family, alpha = l1_ratio, lambda = lambda, standardize = FALSE, thresh = thresh, maxit = 1e9)
 warm <- path(alphas[1:2], 1e-3)
 asked <- file("stdin", "r")
 while (length(tol <- readLines(asked, 1))) {
@@ -238,7 +277,8 @@ def glmnet(problem: Problem) -> Iterator[Any]:
     """R holds X and answers one tolerance a line with the seconds on its own clock."""
     X, _ = by_column(problem)
     arrays = {"data": (X.data if sp.issparse(X) else X.T, "<f8"), "shape": (X.shape, "<i4"), "y": (problem.y, "<f8"),
-              "alphas": (problem.alphas, "<f8"), "l1_ratio": ([problem.l1_ratio], "<f8")}
+              "alphas": (problem.alphas, "<f8"), "l1_ratio": ([problem.l1_ratio], "<f8"),
+              "binary": ([int(problem.binary)], "<i4")}
     if sp.issparse(X):
         arrays |= {"indices": (X.indices, "<i4"), "indptr": (X.indptr, "<i4")}
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("w+") as log:
