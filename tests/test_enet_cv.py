@@ -60,8 +60,8 @@ def test_parameters_and_their_defaults_are_scikit_learns(name: str) -> None:
 
 @every_case
 @pytest.mark.parametrize("weights", [None, W], ids=["even", "weights"])
-@pytest.mark.parametrize("fit_intercept", [True, False])
-@pytest.mark.parametrize("storage", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize(("storage", "fit_intercept"), [
+    (np.asarray, True), (np.asarray, False), (sp.csr_array, True)])
 def test_agreement(case: str, storage: Any, fit_intercept: bool, weights: Any) -> None:
     y = CASES[case][2]
     a = ours(case, fit_intercept=fit_intercept, **TIGHT).fit(storage(X), y, weights)
