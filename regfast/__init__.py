@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .cvpath import CVPath
     from .estimators import ElasticNet, Lasso
     from .glm import GammaRegressor, PoissonRegressor, TweedieRegressor
+    from .information import Criteria
     from .logistic import LogisticRegression
     from .multitask import MultiTaskElasticNet, MultiTaskLasso
     from .path import alpha_max, fit_path
@@ -25,13 +26,14 @@ if TYPE_CHECKING:
 # nothing, and scikit-learn is loaded only with an estimator.
 _HOME = {
     "fit_path": "path", "alpha_max": "path", "fit_cv": "cv", "certify": "certificate", "Certificate": "certificate",
+    "Criteria": "information",
     "Path": "result", "CVPath": "cvpath", "load": "store", "Lasso": "estimators", "ElasticNet": "estimators",
     "lasso_path": "skpaths", "enet_path": "skpaths", "PoissonRegressor": "glm", "GammaRegressor": "glm",
     "TweedieRegressor": "glm", "LogisticRegression": "logistic", "MultiTaskLasso": "multitask",
     "MultiTaskElasticNet": "multitask", "conventions": "", "families": "", "reference": "",
 }
 
-__all__ = ["CVPath", "Certificate", "ElasticNet", "GammaRegressor", "Lasso", "LogisticRegression",
+__all__ = ["CVPath", "Certificate", "Criteria", "ElasticNet", "GammaRegressor", "Lasso", "LogisticRegression",
            "MultiTaskElasticNet", "MultiTaskLasso", "Path", "PoissonRegressor", "TweedieRegressor", "__version__",
            "alpha_max", "certify", "conventions", "enet_path", "families", "fit_cv", "fit_path", "lasso_path", "load",
            "reference"]

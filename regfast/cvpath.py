@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from .information import Criteria
 from .result import Kind, Path
+from .rules import Rule, parse, position
 from .validation import Float
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Rule = Literal["min", "1se"]
+Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -40,6 +43,12 @@ class CVPath:
     l1_ratios : (m,) float64
     l1_scores : (m,) float64
         Best mean score of each l1_ratio tried.
+    train_mean : (n_alphas,) float64
+        Mean over the folds of the deviance in their training rows.
+    criteria : Criteria, or None
+        What some rules need of the data; kept by ``fit_cv(..., criteria=True)``.
+    folds : list of (train, test, Path), or None
+        Rows and path of each fold; kept by ``fit_cv(..., keep_folds=True)``.
     """
 
     path: Path
@@ -53,6 +62,9 @@ class CVPath:
     oof_predictions: Float
     l1_ratios: Float
     l1_scores: Float
+    train_mean: Float
+    criteria: Criteria | None = None
+    folds: list[tuple[Rows, Rows, Path]] | None = None
 
     @property
     def n_folds(self) -> int:
@@ -63,19 +75,49 @@ class CVPath:
         return (f"CVPath({self.n_folds} folds, alpha_min={self.alpha_min:.4g} ({k[0]} features), "
                 f"alpha_1se={self.alpha_1se:.4g} ({k[1]} features), l1_ratio={self.l1_ratio_best:g})")
 
-    def alpha(self, rule: Rule = "min") -> float:
-        """The α that a rule picks: "min" or "1se"."""
-        if rule not in ("min", "1se"):
-            raise ValueError(f"rule must be 'min' or '1se'; got {rule!r}")
-        return self.alpha_min if rule == "min" else self.alpha_1se
+    def alpha(self, rule: Rule = "min", X: Any = None, y: Any = None, **data: Any) -> float:
+        """The α that a rule picks.
 
-    def coef(self, rule: Rule = "min") -> Float:
-        """(p,) coefficients at the α that `rule` picks; (C, p) of C classes."""
-        return self.path.coef_at(self.alpha(rule))
+        Parameters
+        ----------
+        rule : str, int or tuple
+            "min": least mean loss over the folds.
+            "1se": the largest α within one standard error of it.
+            "within 2%" or ("within", 2): the largest α whose mean loss is at most 2 % worse than the least, in % of its
+            absolute value, as in caret's `tolerance` and tune's `select_by_pct_loss`.
+            5, an int: the smallest α with at most 5 features; of the grid or, given X and y, between two of its α's.
+            "aic", "bic", "ebic", "refitted aic", "refitted bic", "refitted ebic", "alo": as in `Path.select`, from X
+            and y or, after ``fit_cv(..., criteria=True)``, without.
+        X, y, **data
+            The data of the fit, with its `sample_weight` and `offset`, for rules that go back to it.
 
-    def intercept(self, rule: Rule = "min") -> Any:
-        """Intercept at the α that `rule` picks, a float; (C,) of C classes."""
-        return self.path.intercept_at(self.alpha(rule))
+        Raises
+        ------
+        ValueError
+            There is no such rule, or it needs the data, or no α fulfils it.
+        """
+        return self._model(rule, X, y, data)[1]
+
+    def _model(self, rule: Rule, X: Any, y: Any, data: dict[str, Any]) -> tuple[Path, float]:
+        """A path, and the α of it, that a rule picks."""
+        kind, number = parse(rule)
+        if kind == "features" and X is not None:
+            alone = self.path.at_most(number, X, y, **data)
+            return alone, float(alone.alphas[0])
+        known = self.criteria
+        if X is not None and kind not in ("min", "1se", "within"):
+            known = self.path.criteria(X, y, rule=kind, **data)
+        return self.path, float(self.path.alphas[position(self, rule, known)])
+
+    def coef(self, rule: Rule = "min", X: Any = None, y: Any = None, **data: Any) -> Float:
+        """(p,) coefficients at the α that `rule` picks; (C, p) of C classes. Parameters as in `alpha`."""
+        path, alpha = self._model(rule, X, y, data)
+        return path.coef_at(alpha)
+
+    def intercept(self, rule: Rule = "min", X: Any = None, y: Any = None, **data: Any) -> Any:
+        """Intercept at the α that `rule` picks, a float; (C,) of C classes. Parameters as in `alpha`."""
+        path, alpha = self._model(rule, X, y, data)
+        return path.intercept_at(alpha)
 
     def models(self, rule: Rule = "min") -> list[tuple[Any, Float, float]]:
         """(name, coefficients (p,), intercept) of each linear predictor at the α that `rule` picks.
@@ -86,7 +128,7 @@ class CVPath:
         return list(zip(self.path.outputs, coef, intercept.tolist(), strict=True))
 
     def predict(self, X: Any, rule: Rule = "min", offset: Any = None, kind: Kind = "response") -> Float:
-        """Predictions of the model fitted to all rows, at the α that `rule` picks; the rest as in `Path.predict`."""
+        """Predictions of the model of all rows, at the α of the grid that `rule` picks; see `Path.predict`."""
         return self.path.predict(X, self.alpha(rule), offset, kind)
 
     def plot(self) -> Figure:

@@ -14,7 +14,8 @@ import numpy.typing as npt
 from scipy import sparse
 
 from . import families
-from .cvpath import CVPath, Rule
+from .cvpath import CVPath
+from .rules import Rule
 from .tables import require
 
 Float = npt.NDArray[np.float64]

@@ -223,7 +223,7 @@ def test_criteria_by_their_formulas(weights: Any, fit_intercept: bool) -> None:
 def test_what_select_refuses() -> None:
     path = fit_path(X, Y, alphas=[0.5, 0.1])
     for bad in ("cp", True, None, 2.5):
-        with pytest.raises((TypeError, ValueError), match="criterion must be 'aic', 'bic', 'ebic' or an integer"):
+        with pytest.raises((TypeError, ValueError), match="criterion must be one of 'alo', 'aic', 'bic', 'ebic'"):
             path.select(bad)
     with pytest.raises(ValueError, match="no alpha of the path has at most -1 features"):
         path.select(-1)
