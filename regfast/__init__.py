@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .information import Criteria
     from .logistic import LogisticRegression
     from .multitask import MultiTaskElasticNet, MultiTaskLasso
+    from .nested import Comparison, NestedScore, compare_penalties, score_nested
     from .path import alpha_max, fit_path
     from .result import Path
     from .skpaths import enet_path, lasso_path
@@ -30,13 +31,14 @@ _HOME = {
     "Path": "result", "CVPath": "cvpath", "load": "store", "Lasso": "estimators", "ElasticNet": "estimators",
     "lasso_path": "skpaths", "enet_path": "skpaths", "PoissonRegressor": "glm", "GammaRegressor": "glm",
     "TweedieRegressor": "glm", "LogisticRegression": "logistic", "MultiTaskLasso": "multitask",
-    "MultiTaskElasticNet": "multitask", "conventions": "", "families": "", "reference": "",
+    "MultiTaskElasticNet": "multitask", "score_nested": "nested", "compare_penalties": "nested",
+    "NestedScore": "nested", "Comparison": "nested", "conventions": "", "families": "", "reference": "",
 }
 
-__all__ = ["CVPath", "Certificate", "Criteria", "ElasticNet", "GammaRegressor", "Lasso", "LogisticRegression",
-           "MultiTaskElasticNet", "MultiTaskLasso", "Path", "PoissonRegressor", "TweedieRegressor", "__version__",
-           "alpha_max", "certify", "conventions", "enet_path", "families", "fit_cv", "fit_path", "lasso_path", "load",
-           "reference"]
+__all__ = ["CVPath", "Certificate", "Comparison", "Criteria", "ElasticNet", "GammaRegressor", "Lasso",
+           "LogisticRegression", "MultiTaskElasticNet", "MultiTaskLasso", "NestedScore", "Path", "PoissonRegressor",
+           "TweedieRegressor", "__version__", "alpha_max", "certify", "compare_penalties", "conventions", "enet_path",
+           "families", "fit_cv", "fit_path", "lasso_path", "load", "reference", "score_nested"]
 
 
 def __getattr__(name: str) -> Any:

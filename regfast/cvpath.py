@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from .information import Criteria
 from .result import Kind, Path
 from .rules import Rule, parse, position
-from .validation import Float
+from .validation import Float, as_data
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -130,6 +131,52 @@ class CVPath:
     def predict(self, X: Any, rule: Rule = "min", offset: Any = None, kind: Kind = "response") -> Float:
         """Predictions of the model of all rows, at the α of the grid that `rule` picks; see `Path.predict`."""
         return self.path.predict(X, self.alpha(rule), offset, kind)
+
+    def supports(self, rules: Sequence[Rule] = ("min", "1se")) -> NDArray[np.bool_]:
+        """(m, p) which features the model of each rule uses, in any of its linear predictors; rules of the grid."""
+        return np.array([np.atleast_2d(self.coef(rule)).any(axis=0) for rule in rules])
+
+    def jaccard(self, rules: Sequence[Rule] = ("min", "1se")) -> Float:
+        """(m, m) overlap of the features that m rules select: those of both over those of either; 1 for none."""
+        used = self.supports(rules).astype(np.float64)
+        both = used @ used.T
+        either = used.sum(axis=1)[:, None] + used.sum(axis=1) - both
+        return np.asarray(np.divide(both, either, out=np.ones_like(both), where=either > 0))
+
+    def _kept(self) -> list[tuple[Rows, Rows, Path]]:
+        if self.folds is None:
+            raise ValueError("the folds were not kept: fit_cv(..., keep_folds=True)")
+        return self.folds
+
+    def fold_coefs(self, rule: Rule = "min") -> Float:
+        """(n_folds, p) coefficients that each fold has at the α that `rule` picks; (n_folds, C, p) of C classes."""
+        alpha = self.alpha(rule)
+        return np.array([path.coef_at(alpha) for _, _, path in self._kept()])
+
+    def selection_frequency(self, rule: Rule = "min") -> Float:
+        """(p,) share of the folds that select each feature at the α that `rule` picks.
+
+        Needs ``fit_cv(..., keep_folds=True)``. Folds share rows: a share of 1 says that the choice outlives the loss of
+        any one fold, and is no probability (stability selection, with its error bounds, draws halves of the rows).
+        """
+        coefs = self.fold_coefs(rule)
+        return np.asarray((coefs if coefs.ndim == 2 else coefs.any(axis=1)).astype(bool).mean(axis=0))
+
+    def out_of_fold(self, X: Any, rule: Rule = "min", offset: Any = None, kind: Kind = "response") -> Any:
+        """(n,) or (n, C) prediction of each row of the X fitted by the fold that held it out; NaN where no fold did.
+
+        Needs ``fit_cv(..., keep_folds=True)``; parameters as in `predict`. A row that several folds held out has the
+        prediction of the last.
+        """
+        alpha, data = self.alpha(rule), as_data(X).X
+        out: Any = None
+        for _, test, path in self._kept():
+            part = path.predict(data[test], alpha, None if offset is None else np.asarray(offset)[test], kind)
+            if out is None:
+                out = np.full((data.shape[0], *part.shape[1:]), np.nan, dtype=np.result_type(part, np.float64)
+                              if part.dtype.kind == "f" else object)
+            out[test] = part
+        return out
 
     def plot(self) -> Figure:
         """The cross-validation curve beside the coefficient profiles (see `regfast.plots.plot_overview`)."""

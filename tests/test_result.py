@@ -228,7 +228,7 @@ def test_what_select_refuses() -> None:
     with pytest.raises(ValueError, match="no alpha of the path has at most -1 features"):
         path.select(-1)
     wide = fit_path(X[:5], Y[:5], alphas=[1e-6])
-    with pytest.raises(ValueError, match="every model of the path has at least n=5 parameters"):
+    with pytest.raises(ValueError, match="every model of the path has at least 5 parameters"):
         wide.select("bic")
 
 
