@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .certificate import Certificate, certify
     from .cv import fit_cv
     from .cvpath import CVPath
+    from .displays import CVDisplay, PathDisplay
     from .estimators import ElasticNet, Lasso
     from .glm import GammaRegressor, PoissonRegressor, TweedieRegressor
     from .information import Criteria
@@ -32,13 +33,15 @@ _HOME = {
     "lasso_path": "skpaths", "enet_path": "skpaths", "PoissonRegressor": "glm", "GammaRegressor": "glm",
     "TweedieRegressor": "glm", "LogisticRegression": "logistic", "MultiTaskLasso": "multitask",
     "MultiTaskElasticNet": "multitask", "score_nested": "nested", "compare_penalties": "nested",
-    "NestedScore": "nested", "Comparison": "nested", "conventions": "", "families": "", "reference": "",
+    "PathDisplay": "displays", "CVDisplay": "displays", "NestedScore": "nested", "Comparison": "nested",
+    "conventions": "", "families": "", "reference": "",
 }
 
-__all__ = ["CVPath", "Certificate", "Comparison", "Criteria", "ElasticNet", "GammaRegressor", "Lasso",
-           "LogisticRegression", "MultiTaskElasticNet", "MultiTaskLasso", "NestedScore", "Path", "PoissonRegressor",
-           "TweedieRegressor", "__version__", "alpha_max", "certify", "compare_penalties", "conventions", "enet_path",
-           "families", "fit_cv", "fit_path", "lasso_path", "load", "reference", "score_nested"]
+__all__ = ["CVDisplay", "CVPath", "Certificate", "Comparison", "Criteria", "ElasticNet", "GammaRegressor", "Lasso",
+           "LogisticRegression", "MultiTaskElasticNet", "MultiTaskLasso", "NestedScore", "Path", "PathDisplay",
+           "PoissonRegressor", "TweedieRegressor", "__version__", "alpha_max", "certify", "compare_penalties",
+           "conventions", "enet_path", "families", "fit_cv", "fit_path", "lasso_path", "load", "reference",
+           "score_nested"]
 
 
 def __getattr__(name: str) -> Any:

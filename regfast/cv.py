@@ -165,7 +165,7 @@ group_classes, tol, max_iter, early_stop
     assert best is not None
     out = conclude(best[1], best[2], scoring, np.array(ratios), np.array(tried), tol, named is None, weight)
     if criteria:
-        out = replace(out, criteria=out.path.criteria(X, y, sample_weight=sample_weight, offset=offset))
+        out = out.with_criteria(X, y, sample_weight=sample_weight, offset=offset)
     if keep_folds:
         rows = zip(folds, best[1].folds, strict=True)
         out = replace(out, folds=[(train, test, path) for (train, test), path in rows])

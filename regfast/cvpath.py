@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from .validation import Float, as_data
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from .account import Report
 
 Rows = NDArray[np.intp]
 
@@ -183,6 +185,36 @@ class CVPath:
         from .plots import plot_overview
 
         return plot_overview(self)
+
+    def report(self, html: str | os.PathLike[str] | None = None, *, rule: Rule = "min", X: Any = None, y: Any = None,
+               **data: Any) -> Report:
+        """What was selected, how sure that is, and what to beware of.
+
+        Parameters
+        ----------
+        html : path, optional
+            Where to save it as a page: one file, its pictures inside, no script, no network.
+        rule : str, int or tuple
+            The model whose features are listed, by a rule of the grid.
+        X, y, **data
+            The data of the fit, with its `sample_weight` and `offset`: for correlated competitors and for rules that go
+            back to the data.
+
+        Returns
+        -------
+        Report
+            ``print(cv.report())``, ``cv.report().save("page.html")``.
+        """
+        from .account import Report
+
+        out = Report(self, rule, X, y, **data)
+        if html is not None:
+            out.save(html)
+        return out
+
+    def with_criteria(self, X: Any, y: Any, **data: Any) -> CVPath:
+        """The same result, with the `Path.criteria` of its data kept."""
+        return replace(self, criteria=self.path.criteria(X, y, **data))
 
     def save(self, file: str | os.PathLike[str]) -> None:
         """Write everything as JSON that `regfast.load` reads; bit for bit, without pickle."""

@@ -26,8 +26,8 @@ FLOORS = [
      "families", "multipath", "joint", "rownorm", "rowwork", "cvpath", "information", "rules", "pieces"},
     {"multinomial", "grouped", "several", "plumbing", "folds", "scoring"},
     {"path", "duality", "certificate", "influence", "reference", "reference_logistic"},
-    {"estimators", "multitask", "skpaths", "glm", "logistic", "cv", "nested", "plots", "sparse_tables", "tables",
-     "report", "cli", "demo"},
+    {"estimators", "multitask", "skpaths", "glm", "logistic", "cv", "nested", "findings", "displays", "account",
+     "plots", "sparse_tables", "tables", "report", "cli", "demo"},
 ]
 FLOOR = {name: k for k, names in enumerate(FLOORS) for name in names}
 SILENT = [file for file in KERNELS if FLOOR.get(file.stem, 0) < FLOOR["_work"]]
@@ -39,6 +39,7 @@ EXEMPT = {
     ("result", "Path.at_most", "influence"),
     ("result", "Path.plot", "plots"),
     ("cvpath", "CVPath.plot", "plots"),
+    ("cvpath", "CVPath.report", "account"),
     ("result", "Path.save", "store"),
     ("cvpath", "CVPath.save", "store"),
     ("multipath", "MultiPath.save", "store"),
