@@ -131,8 +131,12 @@ class Active:
         length = np.linalg.norm(coef[:, self.ids], axis=0) if pen.grouped else np.abs(self.b)
         self.kink = alpha * pen.l1_ratio * factors * self.b / length
         self.spring = alpha * (1 - pen.l1_ratio) * factors
-        self.centre = problem.w @ problem.data.X[:, self.ids]
-        n = len(problem.w)
+        n, X = len(problem.w), problem.data.X
+        self.X, self.at = (X[:, self.ids], np.arange(len(self.ids))) if sp.issparse(X) else (X, self.ids)
+        self.centre = problem.mean[self.ids]
+        if not problem.intercept:
+            for some in blocks(len(self.ids), max(1, BLOCK // n)):
+                self.centre[some] = problem.w @ self.columns(slice(None), some)
         self.kernel = len(self.ids) > n and not pen.grouped and bool((self.spring > 0).all())
         self.size = len(self.ids)
         if self.kernel:
@@ -153,7 +157,7 @@ class Active:
 
     def columns(self, rows: slice, some: slice) -> Float:
         """Entries about the mean where an intercept is fitted, as they are otherwise; float64."""
-        X = self.problem.data.X[rows][:, self.ids[some]]
+        X = self.X[rows][:, self.at[some]]
         dense = np.asarray(X.toarray() if sp.issparse(X) else X, dtype=np.float64)
         return dense - self.centre[some] if self.problem.intercept else dense
 
