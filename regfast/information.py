@@ -54,13 +54,12 @@ def information(path: Path, name: str, known: Criteria | None = None) -> Float:
             raise ValueError(f"{name!r} refits the models to the data: {GIVE}")
         deviance, df, k = known.refitted, path.n_nonzero * C + free, path.n_nonzero
     else:
-        if known is None and (path.l1_ratio < 1 or path.grouped):
-            what = "l1_ratio < 1" if path.l1_ratio < 1 else "grouped coefficients"
+        if known is None and (what := traced(path)):
             raise ValueError(f"{name!r} with {what} needs the data: degrees of freedom are a trace then; {GIVE}")
         p, k = p * C, path.n_coefs
         deviance = (1 - path.deviance_ratio) * path.null_deviance
         df = k + free
-        if known is not None and (path.l1_ratio < 1 or path.grouped):
+        if known is not None and traced(path):
             df = known.df
     family = families.get(path.family)
     size = n if family.known_scale else n * C  # squared error takes one variance for all responses
@@ -74,6 +73,16 @@ def information(path: Path, name: str, known: Criteria | None = None) -> Float:
     if not np.isfinite(score).any():
         raise ValueError(f"every model of the path has at least {n * C} parameters; no criterion applies")
     return np.asarray(score)
+
+
+def traced(path: Path) -> str:
+    """Why degrees of freedom are not the number of non-zeros; "" where they are."""
+    if path.l1_ratio < 1:
+        return "l1_ratio < 1"
+    if path.grouped:
+        return "grouped coefficients"
+    sides = np.concatenate(path.bounds) if path.bounds is not None else np.zeros(0)
+    return "bounds that may hold coefficients" if (np.isfinite(sides) & (sides != 0)).any() else ""
 
 
 def intercepts(path: Path) -> int:

@@ -239,8 +239,8 @@ class Path:
             given X and y, between two α's of it to a relative width of 1e-6 (of the model there: `at_most`).
         X, y, **data
             The data of the fit, with its `sample_weight` and `offset`. df is the number of non-zeros for the lasso
-            (Zou, Hastie & Tibshirani, 2007), and needs no data; for l1_ratio < 1 and grouped coefficients the trace of
-            the hat matrix on the active set, which does, as do "refitted" and "alo". The intercept counts.
+            (Zou, Hastie & Tibshirani, 2007), and needs no data; for l1_ratio < 1, grouped coefficients and bounds it is
+            the trace of the hat matrix on the active set, which does, as do "refitted" and "alo". The intercept counts.
 
         Raises
         ------

@@ -11,13 +11,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from oracle import Array, check_path, make_data
 from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.linear_model import LinearRegression, LogisticRegression, lars_path
-from sklearn.model_selection import LeaveOneOut
+from sklearn.model_selection import KFold, LeaveOneOut
 
 import regfast
 from regfast import fit_cv, fit_path
 
 X, Y, W = make_data(n=60, p=12)
 DIABETES = load_diabetes(scaled=False)
+CANCER = load_breast_cancer()
 quiet = pytest.mark.filterwarnings("ignore:the best alpha")
 
 
@@ -52,6 +53,8 @@ def test_what_is_no_rule() -> None:
         cv.alpha("refitted bic")
     with pytest.raises(ValueError, match=r"'bic' with l1_ratio < 1 needs the data"):
         fit_path(X, Y, l1_ratio=0.5, n_alphas=5).select("bic")
+    with pytest.raises(ValueError, match="'aic' with bounds that may hold coefficients needs the data"):
+        fit_path(X, Y, bounds=(-np.inf, 0.2), n_alphas=5).select("aic")
     with pytest.raises(ValueError, match="X, y and sample_weight must be those of the fit: got 30 observations"):
         cv.alpha("alo", X[:30], Y[:30])
     with pytest.raises(ValueError, match="of another spread"):
@@ -84,6 +87,34 @@ def test_at_most_k_features_of_a_cross_validation() -> None:
     assert exact <= cv.alpha(4) == cv.alpha("4")
     assert np.count_nonzero(cv.coef(4, X, Y, sample_weight=W)) <= 4 < np.count_nonzero(
         fit_path(X, Y, sample_weight=W, alphas=[exact * (1 - 1e-5)]).coefs.toarray())
+
+
+# What cv.glmnet of R (glmnet 4.1.6; foldid, lambda, thresh=1e-14, fdev=0) says of five shuffled folds: mean deviance,
+# its standard error, non-zeros, positions of lambda.min and lambda.1se. (It clips probabilities at 1e-5; none is near.)
+GLMNET: dict[str, tuple[list[float], list[float], list[int], int, int]] = {
+    "gaussian": ([5445.8872, 3837.7987, 3295.0804, 3114.1772, 3015.5451, 2980.7882, 2972.5941, 2974.3615],
+        [338.13801, 145.67946, 82.381054, 80.920838, 107.2925, 119.94998, 126.6482, 129.17011],
+        [2, 3, 4, 5, 7, 7, 8, 8], 6, 4),
+    "binomial": ([1.0642038, 0.83425915, 0.67708806, 0.56377555, 0.47117021, 0.3960493, 0.33844515, 0.29243801],
+        [0.01858103, 0.017231095, 0.01421791, 0.011914493, 0.011208995, 0.013538962, 0.016550074, 0.019760648],
+        [2, 3, 2, 3, 4, 4, 5, 6], 7, 7),
+    "poisson": ([36.178323, 25.824178, 22.276657, 21.09737, 20.422273, 20.292716, 20.252658, 19.966462],
+        [2.15183, 0.80218383, 0.33781187, 0.44264573, 0.59773093, 0.68046479, 0.71553531, 0.69813916],
+        [2, 3, 4, 5, 6, 7, 7, 8], 7, 4),
+}
+
+
+@quiet
+@pytest.mark.parametrize("family", GLMNET)
+def test_as_glmnet(family: str) -> None:
+    mean, se, n_nonzero, least, sparse = GLMNET[family]
+    A, y = (CANCER.data, CANCER.target) if family == "binomial" else (DIABETES.data, DIABETES.target)
+    alphas = np.geomspace(0.3, 0.03, 8) if family == "binomial" else np.geomspace(40, 0.4, 8)
+    cv = fit_cv(A, y, family=family, cv=KFold(5, shuffle=True, random_state=0), alphas=alphas, tol=1e-13)
+    assert_allclose(cv.score_mean, mean, rtol=2e-6)
+    assert_allclose(cv.score_se, se, rtol=2e-5)
+    assert_array_equal(cv.path.n_nonzero, n_nonzero)
+    assert (cv.alpha_min, cv.alpha_1se) == (cv.path.alphas[least], cv.path.alphas[sparse])
 
 
 # ---- the grid
@@ -146,7 +177,6 @@ def test_leaving_out_is_exact_for_ridge(name: str) -> None:
     assert_allclose(sparse.alo, found.alo, rtol=1e-9)
 
 
-CANCER = load_breast_cancer()
 SETS: dict[str, tuple[Array, Array, dict[str, Any]]] = {
     "gaussian": (DIABETES.data[:160], DIABETES.target[:160], {}),
     "elastic net": (DIABETES.data[:160], DIABETES.target[:160], {"l1_ratio": 0.5}),
@@ -177,7 +207,7 @@ def test_approximate_leave_one_out_is_near_the_real_one(name: str) -> None:
 DF: dict[str, dict[str, Any]] = {
     "lasso": {}, "net": {"l1_ratio": 0.5}, "ridge": {"l1_ratio": 0.0}, "raw": {"l1_ratio": 0.3, "standardize": False},
     "weights": {"l1_ratio": 0.5, "sample_weight": W}, "groups": {"family": "multigaussian"},
-    "grouped net": {"family": "multigaussian", "l1_ratio": 0.6}}
+    "grouped net": {"family": "multigaussian", "l1_ratio": 0.6}, "bounds": {"bounds": (-0.3, 0.5)}}
 
 
 @pytest.mark.parametrize("name", DF)
