@@ -12,10 +12,15 @@ if TYPE_CHECKING:
     from .certificate import Certificate, certify
     from .cv import fit_cv
     from .cvpath import CVPath
+    from .displays import CVDisplay, PathDisplay
+    from .enet_cv import ElasticNetCV, LassoCV, MultiTaskElasticNetCV, MultiTaskLassoCV
     from .estimators import ElasticNet, Lasso
     from .glm import GammaRegressor, PoissonRegressor, TweedieRegressor
+    from .information import Criteria
     from .logistic import LogisticRegression
+    from .logistic_cv import LogisticRegressionCV
     from .multitask import MultiTaskElasticNet, MultiTaskLasso
+    from .nested import Comparison, NestedScore, compare_penalties, score_nested
     from .path import alpha_max, fit_path
     from .result import Path
     from .ridge_cv import RidgeClassifierCV, RidgeCV
@@ -27,20 +32,23 @@ if TYPE_CHECKING:
 # nothing, and scikit-learn is loaded only with an estimator.
 _HOME = {
     "fit_path": "path", "alpha_max": "path", "fit_cv": "cv", "certify": "certificate", "Certificate": "certificate",
+    "Criteria": "information",
     "Path": "result", "CVPath": "cvpath", "load": "store", "Lasso": "estimators", "ElasticNet": "estimators",
     "lasso_path": "skpaths", "enet_path": "skpaths", "PoissonRegressor": "glm", "GammaRegressor": "glm",
     "TweedieRegressor": "glm", "LogisticRegression": "logistic", "MultiTaskLasso": "multitask",
     "MultiTaskElasticNet": "multitask", "Ridge": "ridge_estimators", "RidgeClassifier": "ridge_estimators",
     "RidgeCV": "ridge_cv", "RidgeClassifierCV": "ridge_cv", "LassoCV": "enet_cv", "ElasticNetCV": "enet_cv",
     "MultiTaskLassoCV": "enet_cv", "MultiTaskElasticNetCV": "enet_cv", "LogisticRegressionCV": "logistic_cv",
-    "conventions": "", "families": "", "reference": "",
+    "score_nested": "nested", "compare_penalties": "nested", "PathDisplay": "displays", "CVDisplay": "displays",
+    "NestedScore": "nested", "Comparison": "nested", "conventions": "", "families": "", "reference": "",
 }
 
-__all__ = ["CVPath", "Certificate", "ElasticNet", "ElasticNetCV", "GammaRegressor", "Lasso", "LassoCV",
-           "LogisticRegression", "LogisticRegressionCV", "MultiTaskElasticNet", "MultiTaskElasticNetCV",
-           "MultiTaskLasso", "MultiTaskLassoCV", "Path", "PoissonRegressor", "Ridge", "RidgeCV", "RidgeClassifier",
-           "RidgeClassifierCV", "TweedieRegressor", "__version__", "alpha_max", "certify", "conventions", "enet_path",
-           "families", "fit_cv", "fit_path", "lasso_path", "load", "reference"]
+__all__ = ["CVDisplay", "CVPath", "Certificate", "Comparison", "Criteria", "ElasticNet", "ElasticNetCV",
+           "GammaRegressor", "Lasso", "LassoCV", "LogisticRegression", "LogisticRegressionCV", "MultiTaskElasticNet",
+           "MultiTaskElasticNetCV", "MultiTaskLasso", "MultiTaskLassoCV", "NestedScore", "Path", "PathDisplay",
+           "PoissonRegressor", "Ridge", "RidgeCV", "RidgeClassifier", "RidgeClassifierCV", "TweedieRegressor",
+           "__version__", "alpha_max", "certify", "compare_penalties", "conventions", "enet_path", "families", "fit_cv",
+           "fit_path", "lasso_path", "load", "reference", "score_nested"]
 
 
 def __getattr__(name: str) -> Any:

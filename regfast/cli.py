@@ -20,9 +20,13 @@ from ._version import __version__
 from .cv import fit_cv
 from .cvpath import CVPath
 from .report import console_for, describe, named, objective, progress_bar, report, save
+from .rules import ON_PATH, parse
 from .store import load
 from .tables import Table, listed, read_features, read_table, require
 
+RULES = ("min, of least error (default); 1se, the sparsest within one standard error of it; 'within 2%%', or another "
+         "percentage; a number, at most so many features; aic, bic, ebic, 'refitted bic' and the like; alo, "
+         "approximate leave-one-out")
 USER_ERRORS = (ValueError, TypeError, OSError, ImportError, MemoryError)
 
 
@@ -67,6 +71,14 @@ class _Parser(argparse.ArgumentParser):
         raise ValueError(f"{message} ({self.prog} --help tells more)")
 
 
+def _rule(text: str) -> str:
+    try:
+        parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser("regfast", description="Lasso and elastic-net models with a certificate.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"regfast {__version__}")
@@ -94,9 +106,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--tol", type=float, default=1e-7, help="relative duality gap to reach (default 1e-7)")
     add("--no-standardize", action="store_true", help="penalise coefficients as they are")
     add("--no-intercept", action="store_true", help="predict 0 where all features are 0")
-    add("--rule", choices=("min", "1se"), default="min",
-        help="which model to show: the one of least error (default), or the sparsest within one standard error of it")
+    add("--rule", metavar="RULE", type=_rule, default="min", help=f"which model to show: {RULES}")
     add("--seed", type=int, default=0, help="of the shuffle into folds (default 0)")
+    add("--report", metavar="FILE", help="save a page (.html) of what each rule selects, how sure that is and what to "
+        "beware of")
     add("--plot", metavar="FILE", help="save a picture of curve and path (.png .pdf .svg)")
     add("--model", metavar="FILE", help="save the model (JSON)")
     add("--top", metavar="N", type=int, default=20, help="features to list (default 20)")
@@ -108,7 +121,8 @@ def _parser() -> argparse.ArgumentParser:
     add("model", metavar="MODEL", help="what 'regfast fit --model' wrote")
     add("table", metavar="TABLE", help="the features, in any format that 'regfast fit' reads")
     add("--offset", metavar="COLUMN", help="if and only if the model was fitted with one")
-    add("--rule", choices=("min", "1se"), default="min", help="which model of the path (default min)")
+    add("--rule", metavar="RULE", type=_rule, default="min", help="which model of the path, as for 'regfast "
+        "fit' (default min); rules that go back to the data if the fit named one of them or made a report")
     add("--out", metavar="FILE", help="write the CSV here and not to the terminal: the column prediction; for labels "
         "of two classes the columns probability (of the class that sorts last) and label; for a multinomial model "
         "probability_CLASS for each class, and label")
@@ -144,20 +158,29 @@ def _fit(options: argparse.Namespace) -> None:
         cv = fit_cv(table.X, table.y, cv=options.cv, l1_ratio=ratios if len(ratios) > 1 else ratios[0],
                     random_state=options.seed, family=family, n_alphas=options.alphas, eps=options.eps,
                     sample_weight=table.weights, offset=table.offset, tol=options.tol,
-                    fit_intercept=not options.no_intercept, standardize=scaled, n_jobs=-1, progress=progress)
+                    fit_intercept=not options.no_intercept, standardize=scaled, n_jobs=-1, progress=progress,
+                    criteria=options.report is not None or parse(options.rule)[0] in ON_PATH,
+                    keep_folds=options.report is not None)
     cv = named(cv, table.feature_names)
     if console is not None:
         report(console, cv, table.y, table.weights, rule=options.rule, top=options.top)
-    for written in save(cv, model=options.model, plot=options.plot):
+    page = None
+    if options.report is not None:
+        page = cv.report(rule=options.rule, X=table.X, y=table.y, sample_weight=table.weights, offset=table.offset)
+    for written in save(cv, model=options.model, plot=options.plot, page=page, report_file=options.report):
         if console is not None:
             console.print(f"wrote {written}", soft_wrap=True)
 
 
 def _check_outputs(options: argparse.Namespace) -> None:
     """What would go wrong after the work is said before it."""
-    for file in (options.plot, options.model):
+    for file in (options.plot, options.model, options.report):
         if file is not None and not Path(file).resolve().parent.is_dir():
             raise FileNotFoundError(f"{file}: its folder does not exist")
+    if options.report is not None:
+        require("matplotlib.figure", "plot")
+        if Path(options.report).suffix.lower() not in (".html", ".htm"):
+            raise ValueError(f"--report: {options.report} must end in .html: a page is what it will be")
     if options.plot is not None:
         known = require("matplotlib.backend_bases", "plot").FigureCanvasBase.get_supported_filetypes()
         if Path(options.plot).suffix[1:].lower() not in known:

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -17,12 +17,17 @@ from .cvpath import CVPath
 from .errors import ADVICE, attach, warn_not_converged
 from .families import Family
 from .folds import Fold, check_folds, split
-from .held import Held
+from .held import Held, hold_out
 from .path import MAX_ITER, Progress, count_solves, prepare, reporter, solve
+from .pieces import beyond, join
 from .problem import Measured, Problem, build, linear_predictor
 from .result import Path
+from .rules import simplest
 from .scoring import Scorer, scorer
 from .validation import Float
+
+LONGEST = 2
+"""An automatic grid is extended until it is longer than this many times what was asked for."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,8 @@ def fit_cv(
     tol: float = 1e-7,
     max_iter: int = MAX_ITER,
     early_stop: bool = True,
+    criteria: bool = False,
+    keep_folds: bool = False,
     n_jobs: int | None = 1,
     progress: Progress = False,
 ) -> CVPath:
@@ -83,6 +90,11 @@ group_classes, tol, max_iter, early_stop
     l1_ratio : float or sequence of float
         Several are compared on the same folds; the best is kept.
     random_state : int
+    criteria : bool
+        Keep what the rules "alo", "refitted …" and, for l1_ratio < 1, "aic", "bic" and "ebic" need of the data
+        (`Path.criteria`), so that they can be asked of the result alone.
+    keep_folds : bool
+        Keep each fold's rows and path: coefficients, `selection_frequency`, `out_of_fold`.
     n_jobs : int
         Threads over folds; −1: as many as there are cores. The result does not depend on it.
     progress : bool or callable
@@ -103,7 +115,8 @@ group_classes, tol, max_iter, early_stop
     ConvergenceWarning
         Once, if any solution of the full fit missed `tol`.
     UserWarning
-        The best α is the smallest of the grid: the error may fall further beyond it.
+        The best α was at the edge of the automatic grid, which was therefore extended; or it is the smallest of a grid
+        whose α's or `eps` were named, and the error may fall further beyond it.
     """
     tol, max_iter = check.number("tol", tol, 0, 1), check.integer("max_iter", max_iter, 1)
     if eps is not None:
@@ -130,32 +143,80 @@ group_classes, tol, max_iter, early_stop
     observed = first.y + shift if first.family.link == "identity" else first.y
     score, shift = scorer(scoring, first, observed), shift.T
     held = hold_out(first, folds)
-    best: tuple[float, int, Path, Float, Float, Float, Float] | None = None
+    best: tuple[float, Crossed, Float] | None = None
     tried = []
     weight = np.array([problems[0].w[test].sum() for _, test in folds])
+    grid = Grid(named, n_alphas, eps, bool(early_stop))
     with reporter(progress) as report:
         for k, problem in enumerate(problems):
             tell = None if report is None else (lambda i, k=k: report(k * len(folds) + i, len(problems) * len(folds)))
-            path = None
-            try:
-                path = solve(problem, named, n_alphas=n_alphas, eps=eps, tol=tol, max_iter=max_iter,
-                             early_stop=bool(early_stop), standardize=settings.standardize,
-                             has_offset=settings.has_offset, keep=settings.keep)
-                paths = run_folds(problem, folds, path.alphas, settings, workers, tell, held)
-            except KeyboardInterrupt as interrupt:
-                attach(interrupt, path, instead=path is not None)  # not a fold's: what the user asked for
-                raise
-            scores = np.array([grade(fold, problem, test, shift[test], score, out if scoring is None else None)
-                               for fold, out, (_, test) in zip(paths, held, folds, strict=True)])
-            mean, se = summary(scores, weight, scoring)
-            loss = mean if scoring is None else -mean
-            at = int(np.argmin(loss))
-            tried.append(float(mean[at]))
-            if best is None or loss[at] < best[0]:
-                oof = predict_held_out(paths, folds, problem, shift, at)
-                best = (float(loss[at]), at, path, scores, mean, se, oof)
+
+            def judge(paths: list[Path], problem: Problem = problem) -> tuple[Float, Float, Float]:
+                scores = np.array([grade(fold, problem, test, shift[test], score, out if scoring is None else None)
+                                   for fold, out, (_, test) in zip(paths, held, folds, strict=True)])
+                return (scores, *summary(scores, weight, scoring))
+
+            found = crossed(problem, folds, held, grid, settings, workers, tell, judge, 1 if scoring is None else -1)
+            tried.append(float(found.mean[found.at]))
+            loss = tried[-1] if scoring is None else -tried[-1]
+            if best is None or loss < best[0]:
+                best = (loss, found, predict_held_out(found.folds, folds, problem, shift, found.at))
     assert best is not None
-    return conclude(*best[1:], scoring, np.array(ratios), np.array(tried), tol, named is None)
+    out = conclude(best[1], best[2], scoring, np.array(ratios), np.array(tried), tol, named is None, weight)
+    if criteria:
+        out = out.with_criteria(X, y, sample_weight=sample_weight, offset=offset)
+    if keep_folds:
+        rows = zip(folds, best[1].folds, strict=True)
+        out = replace(out, folds=[(train, test, path) for (train, test), path in rows])
+    return out
+
+
+class Grid(NamedTuple):
+    """The α's that the user asked for."""
+
+    named: Float | None
+    n_alphas: int
+    eps: float | None
+    early_stop: bool
+
+
+class Crossed(NamedTuple):
+    """A path and those of the folds, at one l1_ratio."""
+
+    path: Path
+    folds: list[Path]
+    scores: Float
+    mean: Float
+    se: Float
+    at: int
+    edge: float | None  # the best α of the grid before it was extended
+
+
+def crossed(problem: Problem, folds: list[Fold], held: list[Held | None], grid: Grid, settings: Settings, workers: int,
+            tell: Callable[[int], Any] | None, judge: Callable[[list[Path]], tuple[Float, Float, Float]],
+            sign: int) -> Crossed:
+    """The path of all rows and those of the folds; an automatic grid goes on as long as its edge is best."""
+    how: dict[str, Any] = {"tol": settings.tol, "max_iter": settings.max_iter, "standardize": settings.standardize,
+                           "has_offset": settings.has_offset, "keep": settings.keep}
+    path, edge = None, None
+    automatic = grid.named is None and grid.eps is None
+    try:
+        path = solve(problem, grid.named, n_alphas=grid.n_alphas, eps=grid.eps,
+                     early_stop=grid.early_stop and grid.named is None, **how)
+        paths = run_folds(problem, folds, path.alphas, settings, workers, tell, held)
+        while True:
+            scores, mean, se = judge(paths)
+            at = int(np.argmin(sign * mean))
+            more = beyond(path, at) if automatic and len(path) <= LONGEST * grid.n_alphas else None
+            if more is None:
+                return Crossed(path, paths, scores, mean, se, at, edge)
+            edge = float(path.alphas[at]) if edge is None else edge
+            rest = solve(problem, more, early_stop=grid.early_stop, **how)
+            parts = run_folds(problem, folds, rest.alphas, settings, workers, None, held)
+            path, paths = join(path, rest), [join(*pair) for pair in zip(paths, parts, strict=True)]
+    except KeyboardInterrupt as interrupt:
+        attach(interrupt, path, instead=path is not None)  # not a fold's: what the user asked for
+        raise
 
 
 def grade(fold: Path, problem: Problem, test: NDArray[np.intp], shift: Float, score: Scorer, held: Held | None) -> Any:
@@ -203,19 +264,27 @@ def summary(scores: Float, weight: Float, scoring: Any) -> tuple[Float, Float]:
     return mean, se
 
 
-def conclude(at: int, path: Path, scores: Float, mean: Float, se: Float, oof: Float, scoring: Any, ratios: Float,
-             tried: Float, tol: float, automatic: bool) -> CVPath:
+def conclude(found: Crossed, oof: Float, scoring: Any, ratios: Float, tried: Float, tol: float, automatic: bool,
+             weight: Float) -> CVPath:
     """Apply the rules and say what the user should hear."""
-    loss = mean if scoring is None else -mean
-    within = np.flatnonzero(loss[:at + 1] <= loss[at] + se[at])
+    path, at = found.path, found.at
+    loss = found.mean if scoring is None else -found.mean
     warn_not_converged(path.alphas, path.gaps, list(path.status), path.gap_kind, tol)
-    if at == len(path) - 1 and at > 0 and path.path_status == "complete":
+    at_end = at == len(path) - 1 and at > 0 and path.path_status == "complete"
+    if found.edge is not None:
+        warnings.warn(f"the best alpha, {found.edge:.6g}, was at the edge of the automatic grid, which was extended: "
+                      f"it runs from {path.alphas[0]:.6g} to {path.alphas[-1]:.6g} now; {path.alphas[at]:.6g} is best"
+                      f"{', still at its edge' if at_end or at == 0 else ''}", UserWarning, stacklevel=3)
+    elif at_end:
         warnings.warn(f"the best alpha, {path.alphas[at]:.6g}, is the smallest of the grid: the error may fall "
                       f"further; {'lower eps' if automatic else 'name smaller alphas'}", UserWarning, stacklevel=3)
-    return CVPath(path=path, alpha_min=float(path.alphas[at]), alpha_1se=float(path.alphas[within[0]]),
-                  l1_ratio_best=path.l1_ratio, scores=scores, score_mean=mean, score_se=se,
+    train = np.array([(1 - fold.deviance_ratio) * fold.null_deviance for fold in found.folds])
+    return CVPath(path=path, alpha_min=float(path.alphas[at]),
+                  alpha_1se=float(path.alphas[simplest(loss, float(found.se[at]))]),
+                  l1_ratio_best=path.l1_ratio, scores=found.scores, score_mean=found.mean, score_se=found.se,
                   scoring="deviance" if scoring is None else getattr(scoring, "__name__", str(scoring)),
-                  oof_predictions=oof, l1_ratios=ratios, l1_scores=tried)
+                  oof_predictions=oof, l1_ratios=ratios, l1_scores=tried,
+                  train_mean=np.average(train, axis=0, weights=weight))
 
 
 def rebuild(problem: Problem, w: Float, settings: Settings, count: int, ratio: float | None = None,
@@ -225,16 +294,6 @@ def rebuild(problem: Problem, w: Float, settings: Settings, count: int, ratio: f
     return build(problem.data, problem.y, w, intercept=problem.intercept, standardize=settings.standardize,
                  penalties=penalties, family=problem.family, offset=problem.offset, classes=problem.classes,
                  trials=problem.trials, n_alphas=count, stop=stop, measured=measured)
-
-
-def hold_out(problem: Problem, folds: list[Fold]) -> list[Held | None]:
-    """The moments of the rows that each fold leaves out of its training, where a Gram of all rows is at hand."""
-    if not Held.serves(problem):
-        return [None] * len(folds)
-    out = np.ones((len(folds), len(problem.w)), dtype=bool)
-    for left, (train, _) in zip(out, folds, strict=True):
-        left[train] = False
-    return [Held(problem, np.flatnonzero(left)) for left in out]
 
 
 def run_folds(problem: Problem, folds: list[Fold], alphas: Float, settings: Settings, workers: int,

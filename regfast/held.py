@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.linalg.blas import dsyrk
 
 from .blas import single_threaded
+from .folds import Fold
 from .gram import alike
 from .problem import Measured, Problem
 from .validation import Float
@@ -72,3 +73,13 @@ class Held:
         out = self.ee - 2 * xe @ b + np.einsum("jk,jk->k", b, self.xx[np.ix_(used, used)] @ b) \
             + level * (level * self.weight - 2 * (self.e - x @ b))
         return None if not (out > FINE * self.ee).all() else np.asarray(out / self.weight)
+
+
+def hold_out(problem: Problem, folds: list[Fold]) -> list[Held | None]:
+    """The moments of the rows that each fold leaves out of its training, where a Gram of all rows is at hand."""
+    if not Held.serves(problem):
+        return [None] * len(folds)
+    out = np.ones((len(folds), len(problem.w)), dtype=bool)
+    for left, (train, _) in zip(out, folds, strict=True):
+        left[train] = False
+    return [Held(problem, np.flatnonzero(left)) for left in out]

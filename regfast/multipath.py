@@ -124,30 +124,10 @@ class MultiPath(Path):
         """(p,) feature names, x0, x1, … where the input had none."""
         return self.of(self.outputs[0]).names
 
-    def select(self, criterion: str | int) -> float:
-        """As `Path.select`, with df the number of non-zero coefficients, and an intercept for each response.
-
-        Of C classes there are C − 1 intercepts; squared error takes one variance for all responses.
-        """
-        if isinstance(criterion, (int, np.integer)) and not isinstance(criterion, bool):
-            return super().select(criterion)
-        if criterion not in ("aic", "bic", "ebic"):
-            raise ValueError(f"criterion must be 'aic', 'bic', 'ebic' or an integer; got {criterion!r}")
-        from scipy.special import gammaln
-
-        n, C, p = self.n_samples, len(self.coefs), self.coefs[0].shape[0] * len(self.coefs)
-        k = np.sum([np.diff(part.indptr) for part in self.coefs], axis=0)
-        deviance = np.maximum((1 - self.deviance_ratio) * self.null_deviance, np.finfo(float).tiny)
-        known = families.get(self.family).known_scale
-        df = k + (C - int(self.classes_ is not None)) * int(self.fit_intercept)
-        score = n * deviance if known else n * C * np.log(deviance)
-        score = score + (2 if criterion == "aic" else np.log(n if known else n * C)) * df
-        if criterion == "ebic":
-            score = score + 2 * (gammaln(p + 1) - gammaln(k + 1) - gammaln(p - k + 1))
-        score = np.where(df < n * C, score, np.inf)  # a saturated model interpolates: its likelihood says nothing
-        if not np.isfinite(score).any():
-            raise ValueError(f"every model of the path has at least {n * C} parameters; no criterion applies")
-        return float(self.alphas[int(np.argmin(score))])
+    @property
+    def n_coefs(self) -> Any:
+        """(n_alphas,) how many coefficients are not zero, over all classes."""
+        return np.sum([np.diff(part.indptr) for part in self.coefs], axis=0)
 
     def to_frame(self) -> DataFrame:
         """One row per α and class (pandas): what is known of the solution, then the coefficients ever selected."""

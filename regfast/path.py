@@ -179,7 +179,7 @@ def fit_path(
     with reporter(progress) as report:
         try:
             path = solve(problem, named, n_alphas=n_alphas, eps=eps, tol=tol, max_iter=max_iter,
-                         early_stop=bool(early_stop), report=report, standardize=bool(standardize),
+                         early_stop=bool(early_stop) and named is None, report=report, standardize=bool(standardize),
                          has_offset=offset is not None, keep=(penalty_factors is not None, bounds is not None))
         except KeyboardInterrupt as interrupt:
             attach(interrupt, None)
@@ -214,7 +214,7 @@ def solve_one(problem: Problem, alphas: Float | None, *, n_alphas: int = 100, ep
     asked = grid(problem, null, n_alphas, eps) if alphas is None else alphas
     positive = asked[asked > 0] if null.status != SEPARATED else asked[asked > 0][:1]
     tell = None if report is None else lambda k, gap: report(k + 1, len(asked))
-    may_stop = early_stop and alphas is None and not binding(problem)
+    may_stop = early_stop and not binding(problem)
     with single_threaded():
         data, indices, indptr, b0, values, gaps, epochs, passes, codes = fit.run(
             positive, tol, max_iter, may_stop, null.total, tell

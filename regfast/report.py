@@ -14,7 +14,8 @@ import numpy.typing as npt
 from scipy import sparse
 
 from . import families
-from .cvpath import CVPath, Rule
+from .cvpath import CVPath
+from .rules import Rule
 from .tables import require
 
 Float = npt.NDArray[np.float64]
@@ -69,15 +70,16 @@ def objective(ratios: Sequence[float], standardize: bool, intercept: bool, weigh
 
 
 def report(console: Any, cv: CVPath, y: npt.NDArray[Any], weights: Float | None, *, rule: Rule, top: int) -> None:
-    """The two choices of alpha, the features at one of them, how well they predict, how exact the path is."""
+    """The choices of alpha, the features at one of them, how well they predict, how exact the path is."""
     path, tables = cv.path, require("rich.table", "cli")
     heads = ("alpha", f"CV mean {families.get(path.family).measure}", "features", "deviance explained")
     columns = [tables.Column(head, justify="right") for head in heads]
     choice = tables.Table("rule", *columns, box=_box())
-    for name, alpha in (("min", cv.alpha_min), ("1se", cv.alpha_1se)):
+    for name in dict.fromkeys(("min", "1se", rule)):
+        alpha = cv.alpha(name)
         k = int(np.searchsorted(-path.alphas, -alpha))
         error = f"{cv.score_mean[k]:.6g} ± {cv.score_se[k]:.3g}"
-        choice.add_row(name, f"{alpha:.6g}", error, f"{path.n_nonzero[k]:,}", f"{path.deviance_ratio[k]:.1%}")
+        choice.add_row(str(name), f"{alpha:.6g}", error, f"{path.n_nonzero[k]:,}", f"{path.deviance_ratio[k]:.1%}")
     console.print(choice)
     if len(cv.l1_ratios) > 1:
         console.print(f"l1_ratio: {cv.l1_ratio_best:g} predicts best")
@@ -93,12 +95,13 @@ def report(console: Any, cv: CVPath, y: npt.NDArray[Any], weights: Float | None,
 def print_features(console: Any, cv: CVPath, rule: Rule, top: int) -> None:
     """A table, for each class, of the largest coefficients on the standardised scale (times the column's sd)."""
     tables, text, names = require("rich.table", "cli"), require("rich.text", "cli").Text, cv.path.names
+    at = f"alpha_{rule}" if rule in ("min", "1se") else f"rule {rule}"
     for output, coef, intercept in cv.models(rule):
         scaled = coef * cv.path.scales
         order = np.argsort(-np.abs(scaled), kind="stable")
         order = order[coef[order] != 0]
         of = "" if output is None else f"{output!r}: "
-        console.print(f"{of}{len(order):,} of {len(coef):,} features at alpha_{rule}; intercept {intercept:.6g}")
+        console.print(f"{of}{len(order):,} of {len(coef):,} features at {at}; intercept {intercept:.6g}")
         heads = [tables.Column(head, justify="right") for head in ("coefficient", "coefficient × sd")]
         table = tables.Table(tables.Column("feature", max_width=44, no_wrap=True), *heads, box=_box())
         for j in order[:top]:
@@ -144,8 +147,9 @@ def named(cv: CVPath, names: npt.NDArray[np.str_] | None) -> CVPath:
     return replace(cv, path=replace(cv.path, feature_names_in_=names.astype(object)))
 
 
-def save(cv: CVPath, *, model: str | Path | None = None, plot: str | Path | None = None) -> list[str]:
-    """Write the model and the picture, the model first; the names of the files written."""
+def save(cv: CVPath, *, model: str | Path | None = None, plot: str | Path | None = None, page: Any = None,
+         report_file: str | Path | None = None) -> list[str]:
+    """Write the model, the picture and a `CVPath.report`, the model first; the names of the files written."""
     written = []
     if model is not None:
         cv.save(model)
@@ -156,4 +160,7 @@ def save(cv: CVPath, *, model: str | Path | None = None, plot: str | Path | None
         figure = require("matplotlib.figure", "plot").Figure(figsize=(12, 5))  # not pyplot: no display is needed
         plot_overview(cv, figure).savefig(plot, dpi=150)
         written.append(str(plot))
+    if page is not None and report_file is not None:
+        page.save(report_file)
+        written.append(str(report_file))
     return written

@@ -11,7 +11,9 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from . import families
+from .information import Criteria
 from .problem import linear_predictor
+from .rules import on_path, parse
 from .validation import Float, as_data, vector
 
 if TYPE_CHECKING:
@@ -212,38 +214,65 @@ class Path:
             raise ValueError(f"X must have the feature names of the fit, in their order: column {k} is "
                              f"{names[k]!r}, it was {self.feature_names_in_[k]!r}")
 
-    def select(self, criterion: str | int) -> float:
-        """The α of the path that minimises an information criterion, or the smallest with at most k features.
+    def criteria(self, X: Any, y: Any, *, sample_weight: Any = None, offset: Any = None,
+                 rule: str | None = None) -> Criteria:
+        """Degrees of freedom, approximate leave-one-out and refitted deviance at every α (see `regfast.Criteria`).
+
+        X, y, `sample_weight` and `offset` must be those of the fit. One factorisation per α: of the order of n k² + k³
+        operations each, k non-zero coefficients. `rule`: do only what this rule needs; the rest is NaN.
+        """
+        from .influence import criteria
+
+        return criteria(self, X, y, sample_weight=sample_weight, offset=offset, rule=rule)
+
+    def select(self, criterion: str | int, X: Any = None, y: Any = None, **data: Any) -> float:
+        """The α of the path that minimises a criterion, or the smallest with at most k features.
 
         Parameters
         ----------
-        criterion : {"aic", "bic", "ebic"} or int
-            With D = n·deviance for "binomial" and "poisson", n·log(deviance) where the likelihood has a scale, and
-            df = number of non-zero coefficients plus the intercept: aic = D + 2 df, bic = D + log(n) df,
-            ebic = bic + 2·log C(p, df − intercept) (γ = 1). df is unbiased for the lasso (Zou, Hastie & Tibshirani,
-            2007) and counts high for the elastic net. An int k picks the smallest α with at most k non-zero ones.
-        """
-        if isinstance(criterion, (int, np.integer)) and not isinstance(criterion, bool):
-            fits = np.flatnonzero(self.n_nonzero <= criterion)
-            if not fits.size:
-                raise ValueError(f"no alpha of the path has at most {criterion} features; the fewest are "
-                                 f"{self.n_nonzero.min()}")
-            return float(self.alphas[fits[-1]])
-        if criterion not in ("aic", "bic", "ebic"):
-            raise ValueError(f"criterion must be 'aic', 'bic', 'ebic' or an integer; got {criterion!r}")
-        from scipy.special import gammaln
+        criterion : {"aic", "bic", "ebic", "refitted aic", "refitted bic", "refitted ebic", "alo"} or int
+            With D = n·deviance for "binomial", "multinomial" and "poisson", n·log(deviance) where the likelihood has a
+            scale (σ² is profiled: each model's own mean square), n the rows of positive weight, and df the degrees of
+            freedom: aic = D + 2 df, bic = D + log(n) df, ebic = bic + 2·log C(p, number of non-zeros) (γ = 1; Chen &
+            Chen, 2008). "refitted": deviance of the selected columns without a penalty, df their number. "alo":
+            approximate leave-one-out deviance. An int k: the smallest α with at most k features, on the grid or,
+            given X and y, between two α's of it to a relative width of 1e-6 (of the model there: `at_most`).
+        X, y, **data
+            The data of the fit, with its `sample_weight` and `offset`. df is the number of non-zeros for the lasso
+            (Zou, Hastie & Tibshirani, 2007), and needs no data; for l1_ratio < 1, grouped coefficients and bounds it is
+            the trace of the hat matrix on the active set, which does, as do "refitted" and "alo". The intercept counts.
 
-        n, p, k = self.n_samples, self.coefs.shape[0], self.n_nonzero
-        deviance = np.maximum((1 - self.deviance_ratio) * self.null_deviance, np.finfo(float).tiny)
-        df = k + int(self.fit_intercept)
-        fit = deviance if families.get(self.family).known_scale else np.log(deviance)
-        score = n * fit + (2 if criterion == "aic" else np.log(n)) * df
-        if criterion == "ebic":
-            score = score + 2 * (gammaln(p + 1) - gammaln(k + 1) - gammaln(p - k + 1))
-        score = np.where(df < n, score, np.inf)  # a saturated model interpolates: its likelihood says nothing
-        if not np.isfinite(score).any():
-            raise ValueError(f"every model of the path has at least n={n} parameters; no criterion applies")
-        return float(self.alphas[int(np.argmin(score))])
+        Raises
+        ------
+        ValueError
+            No criterion of that name, data that it needs are missing or not those of the fit, or every model is
+            saturated.
+        """
+        kind, number = parse(criterion, "criterion", folds=False)
+        if kind == "features" and X is not None:
+            return float(self.at_most(number, X, y, **data).alphas[0])
+        known = None if X is None else self.criteria(X, y, rule=kind, **data)
+        return float(self.alphas[on_path(self, kind, number, known)])
+
+    def at_most(self, k: int, X: Any, y: Any, **data: Any) -> Path:
+        """The model with the smallest α that has at most k features, solved anew, as a path of that α.
+
+        X, y and **data are those of the fit. The α lies between the last of the grid with at most k features and the
+        next, where that bracket, divided again and again, becomes narrower than 1e-6 of it.
+        """
+        from .influence import at_most
+
+        return at_most(self, k, X, y, **data)
+
+    @property
+    def n_coefs(self) -> NDArray[np.int64]:
+        """(n_alphas,) how many coefficients are not zero."""
+        return self.n_nonzero
+
+    @property
+    def grouped(self) -> bool:
+        """Whether the coefficients of a column enter together."""
+        return False
 
     @property
     def outputs(self) -> list[Any]:

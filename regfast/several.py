@@ -115,7 +115,7 @@ def solve_several(model: Predictors, alphas: Float | None, *, n_alphas: int = 10
             if null.value > 0:
                 model.foresee(asked)
             descend(model, asked[asked > 0][:1] if separated else asked, null, found, tol=tol, max_iter=max_iter,
-                    early_stop=early_stop and alphas is None and not binding(problem),
+                    early_stop=early_stop and not binding(problem),
                     tell=lambda k, gap: report and report(k + 1, len(asked)))
     except (KeyboardInterrupt, MemoryError) as raised:
         cut = raised

@@ -11,9 +11,11 @@ import numpy as np
 import scipy.sparse as sp
 
 from ._version import __version__
-from .cvpath import CVPath, Rule
+from .cvpath import CVPath
+from .information import Criteria
 from .multipath import MultiPath
 from .result import Path
+from .rules import Rule
 
 
 def save_path(path: Path, file: str | os.PathLike[str]) -> None:
@@ -23,9 +25,7 @@ def save_path(path: Path, file: str | os.PathLike[str]) -> None:
 
 def save_cv(cv: CVPath, file: str | os.PathLike[str]) -> None:
     """Write a cross-validated path, the selected models first."""
-    packed = _pack(cv)
-    packed["path"] = _pack(cv.path)
-    _write(file, {"regfast": __version__, "type": "CVPath", **_summary(cv), "cv": packed})
+    _write(file, {"regfast": __version__, "type": "CVPath", **_summary(cv), "cv": _pack(cv)})
 
 
 def _summary(cv: CVPath) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def _encode(x: Any) -> Any:
         return _strict(x).tolist() if x.dtype.kind == "f" and not np.isfinite(x).all() else x.tolist()
     if isinstance(x, (tuple, list)):
         return [_encode(v) for v in x]
-    return None if isinstance(x, Path) else x
+    return _pack(x) if isinstance(x, Path) else x
 
 
 def _strict(x: Any) -> Any:
@@ -123,8 +123,13 @@ def load(file: str | os.PathLike[str]) -> Path | CVPath:
             return _unpack_path(content["path"])
         d = dict(content["cv"])
         d["path"] = _unpack_path(d["path"])
-        for name in ("scores", "score_mean", "score_se", "oof_predictions", "l1_ratios", "l1_scores"):
+        for name in ("scores", "score_mean", "score_se", "oof_predictions", "l1_ratios", "l1_scores", "train_mean"):
             d[name] = _array(d[name], "f8")
+        if d["criteria"] is not None:
+            d["criteria"] = Criteria(*(_array(part, "f8") for part in d["criteria"]))
+        if d["folds"] is not None:
+            d["folds"] = [(_array(train, "i8"), _array(test, "i8"), _unpack_path(path))
+                          for train, test, path in d["folds"]]
         return CVPath(**d)
     except (KeyError, TypeError) as error:
         raise ValueError(f"{os.fspath(file)} is not a regfast model of this version: {error!r}") from None

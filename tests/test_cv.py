@@ -90,7 +90,7 @@ def test_means_errors_and_rules_by_their_formulas(weights: Any) -> None:
     residual = w @ (Y - cv.oof_predictions) ** 2 / w.sum()
     assert residual == pytest.approx(cv.score_mean.min(), rel=1e-12)  # weighted folds: the mean over all rows
     unknown: Any = "best"
-    with pytest.raises(ValueError, match="rule must be 'min' or '1se'; got 'best'"):
+    with pytest.raises(ValueError, match=r"rule must be one of 'min', '1se', 'within 2%'.*; got 'best'"):
         cv.coef(unknown)
 
 

@@ -124,10 +124,11 @@ def test_the_result(tmp_path: Path) -> None:
         assert repr(again) == repr(found)
     frame = found.path.to_frame()
     assert frame["class"].unique().tolist() == NAMES.tolist()
-    deviance = [2 * log_loss(Y, proba) for proba in np.moveaxis(found.path.predict(X), 1, 0)]
-    parameters = np.sum([np.diff(part.indptr) for part in found.path.coefs], axis=0) + 2
+    lasso = single[1].path
+    deviance = [2 * log_loss(Y, proba) for proba in np.moveaxis(lasso.predict(X), 1, 0)]
+    parameters = np.sum([np.diff(part.indptr) for part in lasso.coefs], axis=0) + 2
     best = np.argmin(N * np.array(deviance) + np.log(N) * parameters)
-    assert found.path.select("bic") == found.path.alphas[best]
+    assert lasso.select("bic") == lasso.alphas[best]
 
 
 def test_rows_that_no_fold_holds_out_have_no_prediction(tmp_path: Path) -> None:

@@ -23,12 +23,12 @@ FLOORS = [
     {"_newton"},
     {"_path", "_moments", "_grouped"},
     {"problem", "result", "store", "validation", "conventions", "errors", "blas", "unpenalised", "condense", "gram",
-     "families", "multipath", "joint", "rownorm", "rowwork", "cvpath"},
+     "families", "multipath", "joint", "rownorm", "rowwork", "cvpath", "information", "rules", "pieces"},
     {"multinomial", "grouped", "several", "standard_form", "factors", "ridge", "ridges", "leave_one_out", "plumbing",
      "held", "folds", "scoring"},
-    {"path", "duality", "certificate", "reference", "reference_logistic"},
+    {"path", "duality", "certificate", "influence", "reference", "reference_logistic"},
     {"estimators", "multitask", "enet_cv", "skpaths", "glm", "logistic", "logistic_cv", "ridge_estimators", "ridge_cv",
-     "cv", "plots", "sparse_tables", "tables", "report", "cli", "demo"},
+     "cv", "nested", "findings", "displays", "account", "plots", "sparse_tables", "tables", "report", "cli", "demo"},
 ]
 FLOOR = {name: k for k, names in enumerate(FLOORS) for name in names}
 SILENT = [file for file in KERNELS if FLOOR.get(file.stem, 0) < FLOOR["_work"]]
@@ -36,8 +36,11 @@ SILENT = [file for file in KERNELS if FLOOR.get(file.stem, 0) < FLOOR["_work"]]
 # Imports inside a function that go up, or back into a module that imports this one: the only ones allowed.
 EXEMPT = {
     ("result", "Path._exactly", "path"),
+    ("result", "Path.criteria", "influence"),
+    ("result", "Path.at_most", "influence"),
     ("result", "Path.plot", "plots"),
     ("cvpath", "CVPath.plot", "plots"),
+    ("cvpath", "CVPath.report", "account"),
     ("result", "Path.save", "store"),
     ("cvpath", "CVPath.save", "store"),
     ("multipath", "MultiPath.save", "store"),

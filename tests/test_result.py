@@ -223,12 +223,12 @@ def test_criteria_by_their_formulas(weights: Any, fit_intercept: bool) -> None:
 def test_what_select_refuses() -> None:
     path = fit_path(X, Y, alphas=[0.5, 0.1])
     for bad in ("cp", True, None, 2.5):
-        with pytest.raises((TypeError, ValueError), match="criterion must be 'aic', 'bic', 'ebic' or an integer"):
+        with pytest.raises((TypeError, ValueError), match="criterion must be one of 'alo', 'aic', 'bic', 'ebic'"):
             path.select(bad)
     with pytest.raises(ValueError, match="no alpha of the path has at most -1 features"):
         path.select(-1)
     wide = fit_path(X[:5], Y[:5], alphas=[1e-6])
-    with pytest.raises(ValueError, match="every model of the path has at least n=5 parameters"):
+    with pytest.raises(ValueError, match="every model of the path has at least 5 parameters"):
         wide.select("bic")
 
 
