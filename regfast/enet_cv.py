@@ -15,11 +15,11 @@ from sklearn.utils.validation import column_or_1d, validate_data
 
 from . import validation as check
 from .blas import single_threaded
-from .cv import Settings, hold_out, rebuild, run_folds, unread
+from .cv import Settings, rebuild, run_folds, unread
 from .estimators import Affine, check_shared
 from .families import Family, Gaussian, MultiGaussian
 from .folds import Fold
-from .held import Held
+from .held import Held, hold_out
 from .path import count_solves, null_model, solve
 from .plumbing import FLOATS, automatic, check_cross_validation, must, real, route, split_rows, warn_of_worst
 from .problem import Penalties, Problem, build
