@@ -15,6 +15,7 @@ from sklearn.model_selection import KFold
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import regfast
+from regfast import families
 from regfast.errors import ADVICE
 
 Array = NDArray[Any]
@@ -142,6 +143,29 @@ def test_two_classes_are_a_binomial_fit() -> None:
     one = regfast.fit_path(WINE, y, family="binomial", alphas=np.array([0.1, 0.01]) / np.sqrt(2), tol=1e-12)
     assert_allclose((two.coefs[1] - two.coefs[0]).toarray(), one.coefs.toarray(), atol=1e-6)
     assert_allclose((two.coefs[1] + two.coefs[0]).toarray(), 0, atol=1e-7)
+
+
+@pytest.mark.parametrize("family", DATA)
+def test_derivatives_by_finite_differences(family: str) -> None:
+    """r = −w ∂ℓ/∂η, `curvature` its second derivative's products, `steepness` their diagonal, `bound` above them."""
+    rng, step = np.random.default_rng(0), 1e-5
+    Y = DATA[family][2][:12].T
+    w = rng.dirichlet(np.ones(12))
+    loss = families.get(family).joint(np.ascontiguousarray(Y), w, None)
+    eta, u = rng.standard_normal((2, 3, 12))
+    ahead, behind = eta + step * u, eta - step * u
+    slope = (loss.value(ahead) - loss.value(behind)) / (2 * step)
+    assert slope == pytest.approx(-(loss.residual(eta) * u).sum(), rel=1e-8)
+    bent = loss.curvature(eta)(u)
+    assert_allclose(bent, (loss.residual(behind) - loss.residual(ahead)) / (2 * step), atol=1e-9)
+    assert (bent * u).sum() <= (loss.bound(eta) * (u**2).sum(axis=0)).sum()
+    diagonal = [loss.curvature(eta)(np.outer(one, np.ones(12)))[c].sum() for c, one in enumerate(np.eye(3))]
+    assert_allclose(loss.steepness(eta), diagonal, rtol=1e-12)
+    b0 = loss.intercepts(eta, np.zeros(3))
+    assert_allclose(loss.residual(eta + b0[:, None]).sum(axis=1), 0, atol=1e-12)
+    for s in (0.0, 0.3, 1.0):  # ℓ(η) + ℓ*(u) − u·η, u = s ∂ℓ/∂η, has its least value, 0, where s is 1
+        assert loss.young(s, eta) >= -1e-15
+    assert loss.young(0.0, eta) == pytest.approx(loss.value(eta), rel=1e-12)
 
 
 @pytest.mark.parametrize("family", DATA)
@@ -278,7 +302,7 @@ def test_what_is_refused() -> None:
         regfast.MultiTaskLasso().fit(X, Y[:, 0])
 
 
-@parametrize_with_checks([regfast.MultiTaskLasso(), regfast.MultiTaskElasticNet()])  # type: ignore[untyped-decorator]
+@parametrize_with_checks([regfast.MultiTaskLasso(), regfast.MultiTaskElasticNet()])
 def test_scikit_learn_checks(estimator: Any, check: Any) -> None:
     check(estimator)
 
