@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -20,8 +20,9 @@ from .estimators import Affine, check_shared
 from .families import Family, Gaussian, MultiGaussian
 from .folds import Fold
 from .held import Held, hold_out
+from .multitask import Together
 from .path import count_solves, null_model, solve
-from .plumbing import FLOATS, automatic, check_cross_validation, must, real, route, split_rows, warn_of_worst
+from .plumbing import FLOATS, automatic, check_cross_validation, must, per_row, real, route, split_rows, warn_of_worst
 from .problem import Penalties, Problem, build
 from .result import Path
 from .skpaths import enet_path, lasso_path
@@ -72,7 +73,7 @@ class _Chosen(Affine, ABC):
         named, ratios = self._check_parameters()
         X, y = validate_data(self, X, y, accept_sparse=["csc", "csr"], dtype=FLOATS, multi_output=True, y_numeric=True,
                              ensure_all_finite=True)
-        weights = None if isinstance(sample_weight, Real) else sample_weight
+        weights = per_row(sample_weight)
         w = check.weights(weights, X.shape[0])
         folds = split_rows(self, X, y, w, route(self, "fit", params, weights))
         settings = Settings(min(float(self.tol), FINE), int(self.max_iter), False, False,
@@ -177,19 +178,11 @@ class _Single(_Chosen):
         return np.ascontiguousarray(column_or_1d(y, warn=True), dtype=np.float64), Gaussian()
 
 
-class _Several(_Chosen):
+class _Several(Together, _Chosen):
     """Several targets, whose coefficients of a feature enter together."""
 
     def _response(self, y: Any) -> tuple[Float, Family]:
-        if np.ndim(y) == 1:
-            raise ValueError(f"For mono-task outputs, use {type(self).__name__.removeprefix('MultiTask')}")
-        return np.ascontiguousarray(np.transpose(y), dtype=np.float64), MultiGaussian()
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        tags.target_tags.single_output = False
-        return tags
+        return self.responses(y), MultiGaussian()
 
 
 class ElasticNetCV(_Single):

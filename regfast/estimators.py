@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import validation as check
 from .errors import warn_not_converged
-from .plumbing import FLOATS, must, real, solve_at
+from .plumbing import FLOATS, TakesSparse, must, per_row, real, solve_at
 from .problem import Penalties, Problem, build
 from .validation import Float
 
@@ -38,7 +38,18 @@ def check_shared(est: Any) -> None:
     must(est, "selection", "a str among {'cyclic', 'random'}", est.selection in ("cyclic", "random"))
 
 
-class Affine(MultiOutputMixin, RegressorMixin, BaseEstimator):
+def checked(est: ElasticNet, X: Any, y: Any) -> tuple[Any, Float]:
+    """X and y, (n,) or (n, n_targets), of a fit whose parameters are in order."""
+    check_parameters(est)
+    if est.alpha == 0:
+        warnings.warn("With alpha=0 there is no penalty: this is least squares, for which scikit-learn's "
+                      "LinearRegression is the usual estimator", UserWarning, stacklevel=3)
+    X, y = validate_data(est, X, y, accept_sparse=["csc", "csr"], dtype=FLOATS, multi_output=True, y_numeric=True,
+                         ensure_all_finite=True)
+    return X, np.asarray(y, dtype=np.float64)
+
+
+class Affine(MultiOutputMixin, RegressorMixin, TakesSparse):
     """What coefficients and intercepts are for."""
 
     coef_: Any
@@ -50,11 +61,6 @@ class Affine(MultiOutputMixin, RegressorMixin, BaseEstimator):
         X = validate_data(self, X, accept_sparse=["csr", "csc", "coo"], reset=False)
         product = X @ self.coef_.T
         return np.asarray(product) + self.intercept_
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
 
 
 class ElasticNet(Affine):
@@ -137,15 +143,9 @@ class ElasticNet(Affine):
         ValueError
             Input or a parameter is not what it must be.
         """
-        check_parameters(self)
-        if self.alpha == 0:
-            warnings.warn("With alpha=0 there is no penalty: this is least squares, for which scikit-learn's "
-                          "LinearRegression is the usual estimator", UserWarning, stacklevel=2)
-        X, y = validate_data(self, X, y, accept_sparse=["csc", "csr"], dtype=FLOATS, multi_output=True, y_numeric=True,
-                             ensure_all_finite=True)
-        y = np.asarray(y, dtype=np.float64)
+        X, y = checked(self, X, y)
         targets = np.ascontiguousarray(y.reshape(len(y), -1).T)
-        problem = self._problem(X, targets[0], None if isinstance(sample_weight, Real) else sample_weight)
+        problem = self._problem(X, targets[0], per_row(sample_weight))
         start_at = self._warm_coef(len(targets), X.shape[1])
         solved = [self._solve(problem.respond(target) if t else problem, None if start_at is None else start_at[t])
                   for t, target in enumerate(targets)]

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import suppress
-from numbers import Real
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import families
 from . import validation as check
 from .errors import warn_not_converged
 from .path import prepare
-from .plumbing import FLOATS, Solution, must, real, solve_at, whole
+from .plumbing import FLOATS, Solution, TakesSparse, must, per_row, real, solve_at, whole
 from .problem import linear_predictor
 from .validation import Float
 
@@ -23,7 +22,7 @@ ACCURACY = 1e-10
 """The gap that is aimed at where `tol` asks for less: the steps from 1e-4 to here are few and cost next to nothing."""
 
 
-class Linear(BaseEstimator):
+class Linear(TakesSparse):
     """What every estimator here does: check parameters in scikit-learn's words, solve, apply coefficients."""
 
     def check_common(self, least_iter: int) -> None:
@@ -48,11 +47,6 @@ class Linear(BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse=["csr", "csc", "coo"], dtype=FLOATS, reset=False)
         return linear_predictor(X, np.ravel(self.coef_), self.intercept_)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
 
 
 def kind(alpha: float) -> str:
@@ -99,7 +93,7 @@ class _Regressor(RegressorMixin, Linear, ABC):
         family, alpha = self._family(), float(self.alpha)
         X, y = validate_data(self, X, y, accept_sparse=["csc", "csr"], dtype=FLOATS, y_numeric=True)
         found = self.solve(X, np.asarray(y, dtype=np.float64), family, alpha, float(self.l1_ratio),
-                           None if isinstance(sample_weight, Real) else sample_weight)
+                           per_row(sample_weight))
         self.coef_ = found.coef.astype(X.dtype, copy=False)
         self.intercept_ = X.dtype.type(found.intercept) if self.fit_intercept else 0.0
         self.n_iter_ = found.n_iter
@@ -124,7 +118,7 @@ class _Regressor(RegressorMixin, Linear, ABC):
         """
         eta = np.asarray(self.linear(X), dtype=np.float64)
         values = self._fitted.response(y, len(eta)).y
-        w = check.weights(None if isinstance(sample_weight, Real) else sample_weight, len(eta))
+        w = check.weights(per_row(sample_weight), len(eta))
         if np.ptp(values[w > 0]) == 0:
             return 0.0
         mean = float(w @ values)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -114,7 +114,8 @@ class LogisticRegressionCV(LogisticRegression):
     Friedman, Hastie & Tibshirani (2010), J. Stat. Softw. 33(1); Lee, Sun & Saunders (2014), SIAM J. Optim. 24.
     """
 
-    __metadata_request__score = {"sample_weight": UNUSED}  # noqa: RUF012 (a keyword of `score`, but the scorer's to ask)
+    # a keyword of `score`, but the scorer's to ask
+    __metadata_request__score: ClassVar[dict[str, Any]] = {"sample_weight": UNUSED}
 
     def __init__(self, *, Cs: Any = 10, l1_ratios: Any = DEFAULT, fit_intercept: bool = True, cv: Any = None,
                  dual: bool = False, penalty: Any = "deprecated", scoring: Any = "neg_log_loss", solver: str = "lbfgs",

@@ -194,9 +194,13 @@ class Softmax:
         steep = problem.curvature[on, None] * self.loss.steepness(self.eta) + l2
         bent, along = hessian(self.loss, self.eta, self.lines, on, problem.intercept)
         step = np.zeros_like(b)
+
+        def product(x: Float) -> Float:
+            return np.asarray(moving * (bent(x) + l2 * x))
+
         for _ in range(CROSSINGS):
             rest = (g - bent(step) - l2 * step) * moving if step.any() else g
-            step += conjugate(lambda x: moving * (bent(x) + l2 * x), lambda x: x / steep, rest, FORCING)[0]  # noqa: B023
+            step += conjugate(product, lambda x: x / steep, rest, FORCING)[0]
             crossed = moving & ((b + step) * b <= 0)
             if not crossed.any():
                 break

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
-from numbers import Real
 from typing import Any, Self
 
 import numpy as np
-from sklearn.utils.validation import validate_data
+from sklearn.base import BaseEstimator
 
 from . import validation as check
 from .blas import single_threaded
 from .errors import warn_not_converged
-from .estimators import ElasticNet, check_parameters
+from .estimators import ElasticNet, checked
 from .families import MultiGaussian
 from .path import predictors
-from .plumbing import FLOATS
+from .plumbing import per_row
 from .problem import Penalties, build
 from .several import Predictors
 from .validation import Data, Float
@@ -31,7 +29,23 @@ def group(data: Data, y: Float, w: Float, l1_ratio: float, intercept: bool) -> P
                             family=MultiGaussian()))
 
 
-class MultiTaskElasticNet(ElasticNet):
+class Together(BaseEstimator):
+    """An estimator of several targets, and of no single one."""
+
+    def responses(self, y: Any) -> Float:
+        """(n_targets, n) of y (n, n_targets)."""
+        if np.ndim(y) == 1:
+            raise ValueError(f"For mono-task outputs, use {type(self).__name__.removeprefix('MultiTask')}")
+        return np.ascontiguousarray(np.transpose(y), dtype=np.float64)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        tags.target_tags.single_output = False
+        return tags
+
+
+class MultiTaskElasticNet(Together, ElasticNet):
     """Linear regression of several responses that choose the same features, as in scikit-learn.
 
     Minimises  1/(2 n) ‖Y − XW − b0‖²_F + α·l1_ratio·Σ_j ‖w_j·‖₂ + ½ α (1 − l1_ratio) ‖W‖²_F,  w_j· the coefficients of
@@ -106,18 +120,10 @@ class MultiTaskElasticNet(ElasticNet):
         ValueError
             Input or a parameter is not what it must be.
         """
-        check_parameters(self)
-        if self.alpha == 0:
-            warnings.warn("With alpha=0 there is no penalty: this is least squares, for which scikit-learn's "
-                          "LinearRegression is the usual estimator", UserWarning, stacklevel=2)
-        X, y = validate_data(self, X, y, accept_sparse=["csc", "csr"], dtype=FLOATS, multi_output=True, y_numeric=True,
-                             ensure_all_finite=True)
-        if np.ndim(y) == 1:
-            raise ValueError(f"For mono-task outputs, use {type(self).__name__.removeprefix('MultiTask')}")
-        y, alpha = np.asarray(y, dtype=np.float64), float(self.alpha)
+        X, y = checked(self, X, y)
+        responses, alpha = self.responses(y), float(self.alpha)
         with single_threaded():
-            model = group(check.as_data(X), np.ascontiguousarray(y.T),
-                          check.weights(None if isinstance(sample_weight, Real) else sample_weight, len(y)),
+            model = group(check.as_data(X), responses, check.weights(per_row(sample_weight), len(y)),
                           float(self.l1_ratio), bool(self.fit_intercept))
             null = model.start()
             if self.warm_start and hasattr(self, "coef_") and np.shape(self.coef_) == (y.shape[1], X.shape[1]):
@@ -135,12 +141,6 @@ class MultiTaskElasticNet(ElasticNet):
         self.n_iter_: Any = max(1, model.n_iter)
         warn_not_converged(np.array([alpha]), np.array([gap]), [status], "duality gap", self.tol)
         return self
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        tags.target_tags.single_output = False
-        return tags
 
 
 class MultiTaskLasso(MultiTaskElasticNet):

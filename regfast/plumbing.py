@@ -6,6 +6,7 @@ from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.base import BaseEstimator
 
 from .blas import single_threaded
 from .condense import condense
@@ -26,6 +27,20 @@ class Solution(NamedTuple):
     measure: float  # relative duality gap; KKT residual for α = 0
     status: str
     null: float  # P_null, which the gap is relative to
+
+
+class TakesSparse(BaseEstimator):
+    """An estimator that fits and predicts sparse X as it is."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def per_row(sample_weight: Any) -> Any:
+    """Weights (n,), or None; one number for all rows weighs them alike."""
+    return None if isinstance(sample_weight, Real) else sample_weight
 
 
 def must(estimator: Any, parameter: str, wanted: str, ok: bool) -> None:

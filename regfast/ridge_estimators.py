@@ -6,7 +6,7 @@ from numbers import Real
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
+from sklearn.base import ClassifierMixin, MultiOutputMixin, RegressorMixin
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_sample_weight
@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 from . import validation as check
 from .blas import single_threaded
 from .errors import warn_not_converged
-from .plumbing import FLOATS, must, real, solve_at, whole
+from .plumbing import FLOATS, TakesSparse, must, real, solve_at, whole
 from .problem import Penalties, Problem, build, linear_predictor
 from .ridge import solve
 from .standard_form import StandardForm
@@ -50,7 +50,7 @@ def as_problem(X: Any, y: Float, weights: Weights, intercept: bool, positive: bo
     return build(check.as_data(X), y, weights.share, intercept=intercept, standardize=False, penalties=penalties)
 
 
-class Linear(BaseEstimator):
+class Linear(TakesSparse):
     """What the four ridge estimators share: attributes from coefficients, and predictions from these."""
 
     def settle(self, coef: Float, intercept: Float, dtype: Any, flat: bool) -> None:
@@ -67,11 +67,6 @@ class Linear(BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse=["csr", "csc", "coo"], dtype=FLOATS, reset=False)
         return linear_predictor(X, self.coef_.T, self.intercept_)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
 
 
 class Classifying(ClassifierMixin, Linear):

@@ -24,6 +24,7 @@ from regfast.findings import Section, entries, findings, near
 X, Y, W = make_data(n=80, p=10)
 NAMES = ["<b>&\"a'", "größe", *(f"v{j}" for j in range(8))]
 FRAME = pd.DataFrame(X, columns=NAMES)
+# grids are short, so that the tests are: the best α is then often the last, which the report has to say and says
 pytestmark = pytest.mark.filterwarnings("ignore:the best alpha")
 
 

@@ -69,7 +69,7 @@ def test_save_and_load_a_path(options: dict[str, Any], names: bool, tmp_path: Fi
     assert_array_equal(path.predict(X, offset=offset), loaded.predict(X, offset=offset))
 
 
-@pytest.mark.filterwarnings("ignore:the best alpha")
+@pytest.mark.filterwarnings("ignore:the best alpha")  # of a short grid the last is often best: not the question here
 @pytest.mark.parametrize("options", list(FITS.values()), ids=list(FITS))
 def test_save_and_load_a_cross_validation(options: dict[str, Any], tmp_path: File) -> None:
     folds = [(np.arange(30), np.arange(30, 40)), (np.arange(10, 50), np.arange(10))]  # rows 40 to 49: NaN

@@ -168,9 +168,9 @@ def clocked(call: Callable[..., Any], *args: Any, **named: Any) -> tuple[float, 
 
 
 def squares_only(problem: Problem) -> None:
-    """Say that a solver has no path of this loss with an intercept."""
+    """Say so where a solver has no path of the loss with an intercept; versus.py lists it among the failed."""
     if problem.binary:
-        raise NotImplementedError("no logistic path with an intercept")
+        raise ValueError("this solver has no logistic path with an intercept")
 
 
 def by_column(problem: Problem) -> tuple[Any, Record]:
