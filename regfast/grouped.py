@@ -10,32 +10,51 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import scipy.sparse as sp
 
-from .errors import OK, SEPARATED
-from .multinomial import Softmax
-from .problem import EPS, RIDGE_GRID, SQUARED, Null
-from .rownorm import Linear, conjugate, newton, pulled, quadratic, rows, without_turning
-from .rowwork import Ids, Workspace, hessian
+from .problem import SQUARED
+from .rownorm import Linear, conjugate, newton, pulled, quadratic, rows, value, without_turning, young
+from .rowwork import IDLE, NOISE, Ids, Workspace, hessian
+from .turns import Turns
 from .unpenalised import least_squares
 from .validation import Float
 
-STRIDE = 0.6  # of the strength last solved for: an α further down is approached in such steps
 ROUNDS = 50  # quadratics for one working set
-IDLE = 3  # of them that may pass without getting nearer
 HALVINGS = 30
 TIRED = 12  # so many of them, and the model of the curvature is made anew
 FORCING = 0.1  # of the gradient: what they leave
-FREE = 1000  # sweeps over columns without a penalty
-AWAY = 20.0  # from where intercepts alone put it: a row that fits without penalty seldom goes so far
-WITHIN = 0.5  # of tol: what the working set is solved to before the other columns are looked at
-NOISE = 1e-13  # of P_null: what an objective may seem to rise by when nothing but rounding is left
 
 
 class Grouped(Workspace):
     """How one α is solved, and what a path asks of it."""
 
-    # ---- one α
+    def pull(self, ids: Ids | slice, c: Float) -> Float:
+        return rows(c)
+
+    def gap(self, alpha: float, ids: Ids | slice = slice(None)) -> float:
+        problem = self.problem
+        l1, l2, norms = alpha * problem.l1[ids], alpha * problem.l2[ids], self.norms[ids].copy()
+        b, c = self.b[ids], self.c[:, ids].T
+        on = np.flatnonzero(b.any(axis=1))
+        b, c = b[on], np.ascontiguousarray(c[on])
+        if problem.loose.size:
+            norms[on] = l1[on] + rows(pulled(b, c, l1[on], l2[on]))
+            far, size = np.where(np.isinf(l1), 0.0, np.maximum(norms - l1, 0)), np.sqrt(problem.curvature[ids])
+            worst = float(np.divide(far, size, out=np.zeros_like(far), where=size > 0).max(initial=0))
+            return (worst + self.lost) / float(np.sqrt(2 * self.null))
+        best, over = np.inf, np.maximum(norms - l1, 0)
+        over[on] = 0
+        if problem.penalties.l1_ratio < 1 and not over[l2 == 0].any():
+            best = float((over[l2 > 0] ** 2 / (2 * l2[l2 > 0])).sum()) + young(b, c, l1[on], l2[on])
+        pull = l2[on, None] * b
+        norms[on] = rows(c - pull)
+        s = float(np.divide(l1, norms, out=np.ones_like(l1), where=norms > l1).min(initial=1.0))
+        joined = self.loss.young(s, self.eta) + young(b, s * (c - pull), l1[on], np.zeros(len(on))) \
+            + 0.5 * (1 - s) ** 2 * float((pull * b).sum())
+        return (min(best, joined) + self.lost) / self.null
+
+    def objective(self, alpha: float) -> float:
+        return self.loss.value(self.eta) + alpha * value(self.b[self.ids], self.problem.l1[self.ids],
+                                                         self.problem.l2[self.ids])
 
     def model(self) -> None:
         """A quadratic in place of the loss, at η as it stands."""
@@ -46,7 +65,6 @@ class Grouped(Workspace):
         self.multiply(0)
 
     def descend(self, alpha: float, aim: float, most: int) -> None:
-        """Quadratic after quadratic until the gap of the working set is at most `aim`, or falls no more."""
         best, idle = np.inf, 0
         for _ in range(ROUNDS):
             self.look()
@@ -112,94 +130,8 @@ class Grouped(Workspace):
         return lambda x: np.asarray(
             bent(x) + a[:, None] * (x - np.einsum("jc,jc->j", u, x)[:, None] * u) + l2[:, None] * x)
 
-    def solve(self, alpha: float, tol: float, max_iter: int) -> tuple[str, float]:
-        """Working set → descent → certificate over all columns, until it holds: (status, gap)."""
-        began, best, idle, aim = self.n_iter, np.inf, 0, WITHIN * tol
-        if alpha < STRIDE * self.last < np.inf:
-            self.solve(STRIDE * self.last, max(tol, 1e-3), max_iter)
-        self.shrink(alpha)
-        self.widen(self.wanting(max(2 * alpha - self.last, 0.5 * alpha)))
-        while True:
-            self.descend(alpha, aim, began + max_iter)
-            self.look_at_all()
-            gap = self.gap(alpha)
-            self.last = alpha
-            if gap <= tol:
-                return "converged", gap
-            if self.n_iter - began >= max_iter:
-                return "max_iter", gap
-            more = self.wanting(alpha)
-            if not more.size:
-                aim = min(aim, 0.1 * gap)
-                idle = 0 if gap < 0.9 * best else idle + 1
-                best = min(best, gap)
-                if idle > IDLE:
-                    return "rounding", gap
-            self.widen(more)
-
-    def start(self) -> Null:
-        """Fit the null model and read α_max off its correlations."""
-        problem, status = self.problem, OK
-        floor = (64 * EPS) ** 2 * float(np.einsum("cn,cn,n->", problem.y, problem.y, problem.w)) \
-            if self.loss.quadratic else 64 * EPS
-        self.refresh()
-        total = self.loss.value(self.eta)
-        self.null = max(total, 1e-300)
-        if self.loss.quadratic:
-            self.model()
-        if problem.loose.size:
-            before = self.eta
-            self.widen(problem.loose)
-            self.descend(1.0, 64 * EPS, FREE)
-            self.refresh()
-            if not self.loss.quadratic and np.abs(self.eta - before).max() > AWAY and self.gap(1.0) > 64 * EPS:
-                status = SEPARATED
-        self.look_at_all()
-        null = self.loss.value(self.eta)
-        if null <= floor or (problem.loose.size and null <= 1e-20 * total):
-            return Null(status, 0.0 if total <= floor else total, 0.0, 0.0)
-        self.null = null
-        noise = (500 if problem.loose.size else 32) * EPS * float(np.sqrt(2 * total))
-        v = problem.penalties.factors
-        ids = np.flatnonzero((v > 0) & (problem.curvature > 0)
-                             & (self.norms > noise * np.sqrt(problem.curvature + problem.mean**2)))
-        top = float((self.norms[ids] / (v[ids] * problem.scale[ids])).max(initial=0.0))
-        self.last = top
-        return Null(status, total, null, top / max(problem.penalties.l1_ratio, RIDGE_GRID) * (1 + 4 * EPS))
-
     def foresee(self, alphas: Float) -> None:
         """One α is solved from the one before it."""
-
-    def warm(self, b: Float) -> None:
-        """Begin from coefficients (p, C)."""
-        self.widen(np.flatnonzero(b.any(axis=1) & np.isfinite(self.problem.l1) & ~self.inside))
-        self.b[self.ids] = b[self.ids]
-        self.last = 0.0  # no way lies before it
-        self.refresh()
-        self.look_at_all()
-
-    # ---- what a path asks of it
-
-    @property
-    def n_passes(self) -> float:
-        """Reads of X so far."""
-        return self.passes + self.lines.reads / max(self.problem.data.design.entries, 1)
-
-    def coefs(self) -> list[Float]:
-        """C of (p,)"""
-        return list(self.b.T)
-
-    def constants(self) -> Float:
-        """(C,) the intercepts, on the scale of the data; of mean 0 over classes."""
-        if not self.problem.intercept:
-            return np.zeros(self.classes)
-        centred = not sp.issparse(self.problem.data.X)  # (a dense X is read less its means)
-        b0 = self.b0 - self.problem.mean @ self.b if centred else self.b0
-        return np.asarray(b0 if self.loss.quadratic else b0 - b0.mean())
-
-    def value(self) -> float:
-        """Σ w ℓ, less its saturated value"""
-        return self.loss.value(self.eta)
 
     def unpenalised(self, tol: float) -> tuple[str, float]:
         """Move to α = 0, where nothing joins the predictors any more: (status, KKT residual)."""
@@ -209,7 +141,7 @@ class Grouped(Workspace):
             b, kkt = np.array([one.coef for one in solved]).T, max(one.kkt for one in solved)
             status = max((one.status for one in solved), key=("converged", "not_unique", "max_iter").index)
         else:
-            model = Softmax(self.problem)
+            model = Turns(self.problem)
             status, kkt = model.unpenalised(tol)
             b = np.array(model.coefs()).T
         self.bound, self.n_iter = None, self.n_iter + 1

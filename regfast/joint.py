@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import xlogy
 
+from ._softmax import shares, young
 from .validation import Float
 
 EPS = float(np.finfo(float).eps)
@@ -39,12 +40,16 @@ class Joint(ABC):
         return np.zeros_like(self.y) if self.offset is None else self.offset.copy()
 
     @abstractmethod
-    def intercepts(self, eta: Float, guess: Float) -> Float:
-        """(C,) those that minimise the value at η + b0."""
+    def intercepts(self, eta: Float, guess: Float, tol: float = 2 * EPS) -> Float:
+        """(C,) those that minimise the value at η + b0, to where no slope is above `tol`."""
 
     @abstractmethod
+    def mean(self, eta: Float) -> Float:
+        """(C, n) what y is expected to be"""
+
     def residual(self, eta: Float) -> Float:
         """r (C, n)"""
+        return np.asarray(self.w * (self.y - self.mean(eta)))
 
     @abstractmethod
     def value(self, eta: Float) -> float:
@@ -72,11 +77,11 @@ class Squares(Joint):
 
     quadratic = True
 
-    def intercepts(self, eta: Float, guess: Float) -> Float:
+    def intercepts(self, eta: Float, guess: Float, tol: float = 2 * EPS) -> Float:
         return np.asarray((self.y - eta) @ self.w)
 
-    def residual(self, eta: Float) -> Float:
-        return np.asarray(self.w * (self.y - eta))
+    def mean(self, eta: Float) -> Float:
+        return eta
 
     def value(self, eta: Float) -> float:
         return 0.5 * float(np.einsum("cn,cn,n->", self.y - eta, self.y - eta, self.w))
@@ -95,61 +100,67 @@ class Squares(Joint):
 
 
 class Classes(Joint):
-    """ℓ = log Σ_c e^η_c − Σ_c y_c η_c, y_c ≥ 0 of sum 1."""
+    """ℓ = log Σ_c e^η_c − Σ_c y_c η_c, y_c ≥ 0 of sum 1.
+
+    What is computed at η is kept for the next question about the same array, if nobody can have written to it.
+    """
 
     def __init__(self, y: Float, w: Float, offset: Float | None) -> None:
-        super().__init__(y, w, offset)
+        super().__init__(np.ascontiguousarray(y), w, offset)
         self.saturated = -float(w @ xlogy(y, y).sum(axis=0))
+        self.zero, self.seen = np.zeros(len(y)), (y, y, w, 0.0)
 
-    @staticmethod
-    def logs(eta: Float) -> Float:
-        """log μ; scipy's log_softmax takes four times as long"""
-        less = eta - eta.max(axis=0)
-        return np.asarray(less - np.log(np.exp(less).sum(axis=0)))
+    def at(self, eta: Float) -> tuple[Float, Float, float]:
+        """(C, n) probabilities, (n,) log Σ_c e^η_c and the loss"""
+        if eta is not self.seen[0] or eta.flags.writeable:
+            mu, level = np.empty_like(self.y), np.empty(self.y.shape[1])
+            self.seen = eta, mu, level, shares(np.ascontiguousarray(eta), self.zero, self.y, self.w, mu, level)
+        return self.seen[1:]
 
-    def intercepts(self, eta: Float, guess: Float) -> Float:
+    def intercepts(self, eta: Float, guess: Float, tol: float = 2 * EPS) -> Float:
         """By Newton's method, damped where a step does not lower the loss or, in its rounding, the slope."""
         b0 = best = guess
         loss, steep, damping = np.inf, np.inf, 1e-13
         slack = 8 * EPS * (1 + float(np.abs(eta).max(initial=0.0)))  # rounding of η is that of the loss
+        eta, total = np.ascontiguousarray(eta), self.y @ self.w
+        mu, level = np.empty_like(eta), np.empty(eta.shape[1])
         for _ in range(STEPS):
-            logs = self.logs(eta + b0[:, None])
-            mu, now = np.exp(logs), -float(np.einsum("cn,cn,n->", self.y, logs, self.w))
-            g = (self.y - mu) @ self.w
+            now = shares(eta, b0, self.y, self.w, mu, level)
+            weighted = self.w * mu
+            held = weighted.sum(axis=1)
+            g = total - held
             off = float(np.abs(g).max())
             if now < loss - slack or (now <= loss + slack and off < steep):
                 slope, steep, loss, best, damping = g, off, min(now, loss), b0, max(damping / 10, 1e-13)
-                H = np.diag(mu @ self.w) - (self.w * mu) @ mu.T
+                H = np.diag(held) - weighted @ mu.T
             elif steep <= 64 * EPS:
                 break
             else:
                 damping = max(10 * damping, 1e-6)
-            if steep <= 2 * EPS or damping > 1e9:
+            if steep <= tol or damping > 1e9:
                 break
             b0 = best + np.linalg.solve(H + damping * np.eye(len(g)), slope)
         return np.asarray(best - best.mean())
 
-    def residual(self, eta: Float) -> Float:
-        return np.asarray(self.w * (self.y - np.exp(self.logs(eta))))
+    def mean(self, eta: Float) -> Float:
+        return self.at(eta)[0]
 
     def value(self, eta: Float) -> float:
-        loss = -float(np.einsum("cn,cn,n->", self.y, self.logs(eta), self.w))
-        return max(loss - self.saturated, 0.0)
+        return max(self.at(eta)[2] - self.saturated, 0.0)
 
     def young(self, s: float, eta: Float) -> float:
-        logs = self.logs(eta)
-        m = (1 - s) * self.y + s * np.exp(logs)
-        return max(float(self.w @ (xlogy(m, m) - m * logs).sum(axis=0)), 0.0) if s < 1 else 0.0
+        mu, level, _ = self.at(eta)
+        return max(young(s, np.ascontiguousarray(eta), self.y, self.w, mu, level), 0.0) if s < 1 else 0.0
 
     def bound(self, eta: Float) -> Float:
-        mu = np.exp(self.logs(eta))
+        mu = self.at(eta)[0]
         return np.asarray(self.w * np.maximum((2 * mu * (1 - mu)).max(axis=0), FAINT))
 
     def steepness(self, eta: Float) -> Float:
-        mu = np.exp(self.logs(eta))
+        mu = self.at(eta)[0]
         return np.asarray((mu * (1 - mu)) @ self.w)
 
     def curvature(self, eta: Float) -> Callable[[Float], Float]:
-        mu = np.exp(self.logs(eta))
+        mu = self.at(eta)[0]
         weighted = self.w * mu
         return lambda u: np.asarray(weighted * (u - np.einsum("cn,cn->n", mu, u)))

@@ -1,6 +1,11 @@
-"""The workspace of a problem whose coefficients of a column enter together: predictors, residuals, working set, gap."""
+"""A problem of several predictors: where it stands, its working set, and how one α after the other is solved on it.
+
+What it means to solve the working set (`descend`) and what proves it (`gap`) is said by who inherits this.
+"""
 
 from __future__ import annotations
+
+from abc import ABC, abstractmethod
 
 import numpy as np
 import scipy.sparse as sp
@@ -8,14 +13,21 @@ from numpy.typing import NDArray
 
 from ._grouped import Working
 from ._moments import products
+from .errors import OK, SEPARATED
 from .joint import Joint, inverse
-from .problem import EPS, Problem
-from .rownorm import Linear, pulled, rows, value, young
+from .problem import EPS, RIDGE_GRID, Null, Problem
+from .rownorm import Linear
 from .validation import Float
 
 Ids = NDArray[np.intp]
 
 AT_ONCE = 8  # residuals that one read of X serves
+STRIDE = 0.6  # of the strength last solved for: an α further down is approached in such steps
+IDLE = 3  # rounds that may pass without getting nearer
+FREE = 1000  # sweeps over columns without a penalty
+AWAY = 20.0  # from where intercepts alone put it: a row that fits without penalty seldom goes so far
+WITHIN = 0.5  # of tol: what the working set is solved to before the other columns are looked at
+NOISE = 1e-13  # of P_null: what an objective may seem to rise by when nothing but rounding is left
 TIE = 1 + 32 * EPS  # a correlation within rounding of the threshold counts as on it
 
 
@@ -41,15 +53,17 @@ def hessian(loss: Joint, eta: Float, lines: Working, on: Ids, intercept: bool) -
     return product, along
 
 
-class Workspace:
+class Workspace(ABC):
     """One problem of several predictors: where it stands, and the columns that are worked with."""
+
+    level = 2 * EPS  # of the slopes of intercepts
 
     def __init__(self, problem: Problem, stop: NDArray[np.int32] | None = None) -> None:
         self.problem = problem
         self.classes, p = len(problem.y), problem.data.design.p
         self.loss: Joint = problem.family.joint(problem.y, problem.w, problem.offset)
-        stop = np.zeros(1, dtype=np.int32) if stop is None else stop
-        self.lines = Working(problem.data.design, problem.mean, problem.intercept, stop)
+        self.stop = np.zeros(1, dtype=np.int32) if stop is None else stop
+        self.lines = Working(problem.data.design, problem.mean, problem.intercept, self.stop)
         self.b, self.c, self.norms = np.zeros((p, self.classes)), np.zeros((self.classes, p)), np.zeros(p)
         self.b0 = np.zeros(self.classes)
         self.ids: Ids = np.zeros(0, dtype=np.intp)
@@ -72,8 +86,9 @@ class Workspace:
         self.eta = self.loss.begin()
         self.lines.spread(on, self.b[on], self.eta)
         if self.problem.intercept:
-            self.b0 = self.loss.intercepts(self.eta, self.b0)
+            self.b0 = self.loss.intercepts(self.eta, self.b0, self.level)
             self.eta += self.b0[:, None]
+        self.eta.flags.writeable = False
         self.r = self.loss.residual(self.eta)
         left = self.r.sum(axis=1) * self.problem.intercept
         self.lost = 0.0 if self.loss.quadratic else float(np.abs(left).sum())
@@ -84,7 +99,7 @@ class Workspace:
         out = np.empty((len(self.ids), self.classes))
         self.lines.correlate(self.ids, self.r, out)
         self.c[:, self.ids] = out.T
-        self.norms[self.ids] = rows(out)
+        self.norms[self.ids] = self.pull(self.ids, out)
 
     def look_at_all(self) -> None:
         """Those of every column: one read of X for every eight predictors."""
@@ -95,35 +110,23 @@ class Workspace:
             self.passes += 1
         if mean is not None and sp.issparse(self.problem.data.X):  # (a dense X is read less its means)
             self.c -= self.r.sum(axis=1)[:, None] * mean
-        self.norms = np.sqrt(np.einsum("cj,cj->j", self.c, self.c))
+        self.norms = self.pull(slice(None), self.c.T)
 
+    @abstractmethod
+    def pull(self, ids: Ids | slice, c: Float) -> Float:
+        """(m,) how strongly correlations c (m, C) pull columns away from 0, on the scale of l1."""
+
+    @abstractmethod
     def gap(self, alpha: float, ids: Ids | slice = slice(None)) -> float:
         """P − D over some columns, relative to P_null; the KKT residual where columns are free."""
-        problem = self.problem
-        l1, l2, norms = alpha * problem.l1[ids], alpha * problem.l2[ids], self.norms[ids].copy()
-        b, c = self.b[ids], self.c[:, ids].T
-        on = np.flatnonzero(b.any(axis=1))
-        b, c = b[on], np.ascontiguousarray(c[on])
-        if problem.loose.size:
-            norms[on] = l1[on] + rows(pulled(b, c, l1[on], l2[on]))
-            far, size = np.where(np.isinf(l1), 0.0, np.maximum(norms - l1, 0)), np.sqrt(problem.curvature[ids])
-            worst = float(np.divide(far, size, out=np.zeros_like(far), where=size > 0).max(initial=0))
-            return (worst + self.lost) / float(np.sqrt(2 * self.null))
-        best, over = np.inf, np.maximum(norms - l1, 0)
-        over[on] = 0
-        if problem.penalties.l1_ratio < 1 and not over[l2 == 0].any():
-            best = float((over[l2 > 0] ** 2 / (2 * l2[l2 > 0])).sum()) + young(b, c, l1[on], l2[on])
-        pull = l2[on, None] * b
-        norms[on] = rows(c - pull)
-        s = float(np.divide(l1, norms, out=np.ones_like(l1), where=norms > l1).min(initial=1.0))
-        joined = self.loss.young(s, self.eta) + young(b, s * (c - pull), l1[on], np.zeros(len(on))) \
-            + 0.5 * (1 - s) ** 2 * float((pull * b).sum())
-        return (min(best, joined) + self.lost) / self.null
 
+    @abstractmethod
     def objective(self, alpha: float) -> float:
         """Loss + penalty"""
-        return self.loss.value(self.eta) + alpha * value(self.b[self.ids], self.problem.l1[self.ids],
-                                                         self.problem.l2[self.ids])
+
+    @abstractmethod
+    def descend(self, alpha: float, aim: float, most: int) -> None:
+        """Solve on the working set until its gap is at most `aim`, falls no more, or n_iter is `most`."""
 
     # ---- the working set
 
@@ -156,7 +159,8 @@ class Workspace:
         self.inside[self.ids] = False
         self.ids = self.ids[keep]
         self.inside[self.ids] = True
-        self.square = np.ascontiguousarray(self.square[np.ix_(keep, keep)])
+        if self.bound is not None:
+            self.square = np.ascontiguousarray(self.square[np.ix_(keep, keep)])
 
     def wanting(self, alpha: float) -> Ids:
         """Columns outside whose correlations reach the threshold at α: the furthest beyond it, where they are many."""
@@ -167,3 +171,89 @@ class Workspace:
             return ids
         score = np.divide(self.norms[ids], l1[ids], out=np.full(len(ids), np.inf), where=l1[ids] > 0)
         return np.sort(ids[np.argpartition(-score, most)[:most]])
+
+    # ---- one α after the other
+
+    def solve(self, alpha: float, tol: float, max_iter: int) -> tuple[str, float]:
+        """Working set → descent → certificate over all columns, until it holds: (status, gap)."""
+        began, best, idle, aim = self.n_iter, np.inf, 0, WITHIN * tol
+        if alpha < STRIDE * self.last < np.inf:
+            self.solve(STRIDE * self.last, max(tol, 1e-3), max_iter)
+        self.shrink(alpha)
+        self.widen(self.wanting(max(2 * alpha - self.last, 0.5 * alpha)))
+        while True:
+            self.descend(alpha, aim, began + max_iter)
+            self.look_at_all()
+            gap = self.gap(alpha)
+            self.last = alpha
+            if gap <= tol:
+                return "converged", gap
+            if self.n_iter - began >= max_iter:
+                return "max_iter", gap
+            more = self.wanting(alpha)
+            if not more.size:
+                aim = min(aim, 0.1 * gap)
+                idle = 0 if gap < 0.9 * best else idle + 1
+                best = min(best, gap)
+                if idle > IDLE:
+                    return "rounding", gap
+            self.widen(more)
+
+    def start(self) -> Null:
+        """Fit the null model and read α_max off its correlations."""
+        problem, status = self.problem, OK
+        floor = (64 * EPS) ** 2 * float(np.einsum("cn,cn,n->", problem.y, problem.y, problem.w)) \
+            if self.loss.quadratic else 64 * EPS
+        self.refresh()
+        total = self.loss.value(self.eta)
+        self.null = max(total, 1e-300)
+        if problem.loose.size:
+            before = self.eta
+            self.widen(problem.loose)
+            self.descend(1.0, 64 * EPS, FREE)
+            self.refresh()
+            if not self.loss.quadratic and np.abs(self.eta - before).max() > AWAY and self.gap(1.0) > 64 * EPS:
+                status = SEPARATED
+        self.look_at_all()
+        null = self.loss.value(self.eta)
+        if null <= floor or (problem.loose.size and null <= 1e-20 * total):
+            return Null(status, 0.0 if total <= floor else total, 0.0, 0.0)
+        self.null = null
+        noise = (500 if problem.loose.size else 32) * EPS * float(np.sqrt(2 * total))
+        v = problem.penalties.factors
+        ids = np.flatnonzero((v > 0) & (problem.curvature > 0)
+                             & (self.norms > noise * np.sqrt(problem.curvature + problem.mean**2)))
+        top = float((self.norms[ids] / (v[ids] * problem.scale[ids])).max(initial=0.0))
+        self.last = top
+        return Null(status, total, null, top / max(problem.penalties.l1_ratio, RIDGE_GRID) * (1 + 4 * EPS))
+
+    def warm(self, b: Float) -> None:
+        """Begin from coefficients (p, C)."""
+        self.widen(np.flatnonzero(b.any(axis=1) & np.isfinite(self.problem.l1) & ~self.inside))
+        self.b[self.ids] = b[self.ids]
+        self.last = 0.0  # no way lies before it
+        self.refresh()
+        self.look_at_all()
+
+    # ---- what a path asks of it
+
+    @property
+    def n_passes(self) -> float:
+        """Reads of X so far."""
+        return self.passes + self.lines.reads / max(self.problem.data.design.entries, 1)
+
+    def coefs(self) -> list[Float]:
+        """C of (p,)"""
+        return list(self.b.T)
+
+    def constants(self) -> Float:
+        """(C,) the intercepts, on the scale of the data; of mean 0 over classes."""
+        if not self.problem.intercept:
+            return np.zeros(self.classes)
+        centred = not sp.issparse(self.problem.data.X)  # (a dense X is read less its means)
+        b0 = self.b0 - self.problem.mean @ self.b if centred else self.b0
+        return np.asarray(b0 if self.loss.quadratic else b0 - b0.mean())
+
+    def value(self) -> float:
+        """Σ w ℓ, less its saturated value"""
+        return self.loss.value(self.eta)

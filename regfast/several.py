@@ -58,7 +58,7 @@ class Found:
     """What has been solved so far."""
 
     def __init__(self, classes: int, p: int) -> None:
-        self.coefs: list[list[Any]] = [[] for _ in range(classes)]
+        self.coefs: list[list[tuple[Any, Float]]] = [[] for _ in range(classes)]  # (rows, values) of each α
         self.rows: list[tuple[Float, float, float, str, int, float]] = []
         self.p = p
 
@@ -68,7 +68,8 @@ class Found:
     def add(self, model: Predictors, status: str, gap: float, n_iter: int) -> None:
         """The model as it stands."""
         for kept, coef in zip(self.coefs, model.coefs(), strict=True):
-            kept.append(sp.csc_array(coef[:, None]))
+            on = np.flatnonzero(coef).astype(np.int32)
+            kept.append((on, coef[on]))
         passes = model.n_passes + model.problem.data.design.gauge_reads
         self.rows.append((model.constants(), model.value(), gap, status, n_iter, passes))
 
@@ -79,8 +80,14 @@ class Found:
 
     def matrices(self) -> list[sp.csc_array]:
         """C of (p, done)"""
-        return [sp.csc_array(sp.hstack(part[:len(self)], format="csc")) if self.rows else sp.csc_array((self.p, 0))
-                for part in self.coefs]
+        return [self._matrix(part[:len(self)]) for part in self.coefs]
+
+    def _matrix(self, part: list[tuple[Any, Float]]) -> sp.csc_array:
+        if not part:
+            return sp.csc_array((self.p, 0))
+        indptr = np.cumsum([0, *(len(on) for on, _ in part)], dtype=np.int32)
+        on, values = (np.concatenate(x) for x in zip(*part, strict=True))
+        return sp.csc_array((values, on, indptr), shape=(self.p, len(part)))
 
 
 def descend(model: Predictors, alphas: Float, null: Null, found: Found, *, tol: float, max_iter: int, early_stop: bool,

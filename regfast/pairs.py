@@ -1,0 +1,224 @@
+"""Softmax with a penalty for each coefficient: Newton's steps on (column, class) pairs of all classes at once.
+
+At η the loss is, to second order, a quadratic whose curvature couples the classes, w_i (diag μ_i − μ_i μ_i') in row i.
+On the pairs that are not 0, or may soon not be, its Hessian H = R'R is small, and with it the model is the squared
+error of as many rows, which the engine solves exactly, penalty, bounds, dependent columns and all:
+
+    ½ d'Hd − g'd  =  ½ ‖z − R(b + d)‖² + constant,      z = Rb + R'⁻¹g.
+
+Yuan, Ho & Lin (2012), JMLR 13; Lee, Sun & Saunders (2014), SIAM J. Optim. 24.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg.blas import dsyrk
+from scipy.linalg.lapack import dpotrf, dtrtrs
+
+from ._design import dense
+from ._path import Fit
+from ._penalty import ElasticNet
+from .fenchel import Penalty, dual_points, penalty
+from .joint import inverse
+from .problem import EPS, SQUARED
+from .rowwork import IDLE, NOISE, Ids, Workspace
+from .validation import Float, blocks
+
+MOST = 4000  # pairs whose Hessian is made
+LABOUR = 2e10  # multiply-adds that it may take: beyond, class after class costs less
+ROUNDS = 60  # steps on one working set
+HALVINGS = 30
+NEARLY = 0.8  # of the threshold: pairs that a new model holds ready …
+SPARE = 32  # … if they are not many more than those that it needs
+CALL = 1e7  # multiply-adds that a step's calls cost
+EXP = 500.0  # and one row of one class
+CHUNK = 2**20  # entries multiplied at a time
+INNER = 10_000  # epochs of the engine on one model
+SHARE = 1e-2  # of the gap: what the model is solved to
+
+
+class Unfit(Exception):
+    """There are too many pairs, or rounding has the better of the steps."""
+
+
+class Model:
+    """The loss to second order at η, on some pairs; intercepts follow by Schur's complement."""
+
+    def __init__(self, work: Pairs, on: NDArray[np.bool_]) -> None:
+        """`on` (m, C): which pairs of the working set"""
+        problem, mu = work.problem, work.loss.mean(work.eta)
+        classes, at = np.nonzero(on.T)
+        self.of, self.at = classes, work.ids[at]
+        used, at = np.unique(at, return_inverse=True)
+        X = np.zeros((len(used), mu.shape[1]))
+        work.lines.spread(work.ids[used], np.eye(len(used)), X)
+        H, lean = self._moments(X, at, classes, mu, problem.w)
+        self.settle = None
+        if problem.intercept:
+            weighted = problem.w * mu
+            settle = inverse(np.diag(weighted.sum(axis=1)) - weighted @ mu.T)
+            self.settle = settle @ lean
+            H -= lean.T @ self.settle
+        self.R, self.size = self._root(np.triu(H)), np.diagonal(H).copy()
+        m = len(at)
+        self.y, none = np.zeros(m), np.zeros(0, dtype=np.intp)
+        w, spread = np.full(m, 1 / m), np.sqrt(m)
+        l1, l2, lo, hi = (np.ascontiguousarray(x[self.at]) for x in (
+            problem.l1, problem.l2, problem.penalties.lo, problem.penalties.hi))
+        self.fit = Fit(dense(self.R * spread), ElasticNet(l1, l2, lo, hi), SQUARED.loss(self.y, w, None), w,
+                       np.zeros(m), self.size, False, none, np.zeros((0, 0)), none, False, work.stop)
+        self.began, self.stands = False, np.zeros(m)
+
+    @staticmethod
+    def _moments(X: Float, at: Ids, of: Ids, mu: Float, w: Float) -> tuple[Float, Float]:
+        """H above the diagonal, and (C, m) what moving an intercept adds to the gradient."""
+        m, weighted = len(at), w * mu
+        H, lean, root = np.zeros((m, m), order="F"), np.zeros((len(mu), m)), np.sqrt(w)
+        edges = np.searchsorted(of, np.arange(len(mu) + 1))
+        for rows in blocks(len(w), max(64, CHUNK // m)):
+            part = slice(rows.start, rows.stop)
+            D = X[at, part]
+            for c, (first, last) in enumerate(pairwise(edges)):
+                E = D[first:last]
+                if not len(E):
+                    continue
+                V = -weighted[c, part] * mu[:, part]
+                V[c] += weighted[c, part]
+                lean[:, first:last] += V @ E.T
+                H[first:last, first:last] += (E * weighted[c, part]) @ E.T
+                E *= root[part] * mu[c, part]
+            H = dsyrk(-1.0, D.T, trans=1, beta=1.0, c=H, overwrite_c=1)
+        return H, lean
+
+    @staticmethod
+    def _root(H: Float) -> Float:
+        """R'R = H, its diagonal raised by the rounding of its products or, where they were unlucky, more."""
+        size, rounding = np.diagonal(H).copy(), 64 * EPS
+        lift = size + EPS * size.max(initial=1e-300)
+        while rounding < 1:
+            H[np.diag_indices(len(H))] = size + rounding * lift
+            R, info = dpotrf(H, lower=0)
+            if info == 0:
+                return np.asarray(R)
+            rounding *= 16
+        raise Unfit
+
+    def minimum(self, b: Float, g: Float, alpha: float, gap: float) -> Float:
+        """(m,) where loss + penalty are least, to `gap`, for minus the gradient g of the loss at b"""
+        z = self.R @ b + dtrtrs(self.R, g, trans=1)[0]
+        self.y[:] = z * np.sqrt(len(b))
+        scale = max(0.5 * float(z @ z), 1e-300)
+        self.fit.rescale(scale)
+        if not self.began:
+            self.fit.begin()
+        if not self.began or not np.array_equal(b, self.stands):
+            self.fit.put(b)
+        self.began = True
+        self.fit.resume(alpha, float(np.sqrt(gap / scale)), INNER, True)
+        self.stands = self.fit.coef()
+        return np.asarray(self.stands)
+
+
+class Pairs(Workspace):
+    """How one α is solved."""
+
+    model: Model | None = None
+    level = 1e-14
+
+    def pull(self, ids: Ids | slice, c: Float) -> Float:
+        return self._penalty(ids).pull(c)
+
+    def _penalty(self, ids: Ids | slice, alpha: float = 1.0) -> Penalty:
+        return penalty(self.problem, ids, alpha)
+
+    def gap(self, alpha: float, ids: Ids | slice = slice(None)) -> float:
+        if isinstance(ids, slice) and np.isinf(self.problem.l1).any():
+            ids = np.flatnonzero(np.isfinite(self.problem.l1))
+        points = dual_points(self._penalty(ids, alpha), self.b[ids], self.c[:, ids].T)
+        return (min(self.loss.young(s, self.eta) + rest for s, rest in points) + self.lost) / self.null
+
+    def objective(self, alpha: float) -> float:
+        b, l1, l2 = self.b[self.ids], self.problem.l1[self.ids], self.problem.l2[self.ids]
+        return self.loss.value(self.eta) + alpha * float(l1 @ np.abs(b).sum(axis=1) + 0.5 * l2 @ (b**2).sum(axis=1))
+
+    def descend(self, alpha: float, aim: float, most: int) -> None:
+        best, idle, before = np.inf, 0, 0.0
+        for _ in range(ROUNDS):
+            self.look()
+            lack = self.gap(alpha, self.ids)
+            idle = 0 if lack < 0.5 * best else idle + 1
+            best = min(best, lack)
+            if lack <= aim or idle > IDLE or self.n_iter >= most:
+                return
+            if not self.renew(alpha, lack, before, aim):
+                return  # (it is the intercepts that lack)
+            before = lack
+            self.step(alpha, SHARE * lack * self.null)
+            self.n_iter += 1
+
+    def renew(self, alpha: float, lack: float, before: float, aim: float) -> bool:
+        """A new model where the old one lacks pairs or would take longer; `before`: what lacked a step ago.
+
+        False where there are no pairs to take a step on.
+        """
+        b, c = self.b[self.ids], self.c[:, self.ids].T
+        size = np.where(self._penalty(self.ids).room(c) > 0, np.abs(c), 0.0)
+        level = alpha * self.problem.l1[self.ids, None]
+        if self.model is not None:
+            ready = np.zeros((len(self.inside), self.classes), dtype=bool)
+            ready[self.model.at, self.model.of] = True
+            if not (((b != 0) | (size > level)) & ~ready[self.ids]).any() and (
+                    before == 0 or not self._pays(len(self.model.at), lack, before, aim)):
+                return True
+        on = (b != 0) | (size > level)
+        near, count = ~on & (size > NEARLY * level), int(np.count_nonzero(on))
+        if np.count_nonzero(near) > SPARE + count // 4:
+            score = (size / level)[near]
+            near &= size >= np.partition(score, -SPARE - count // 4)[-SPARE - count // 4] * level
+        on |= near
+        m, n = int(np.count_nonzero(on)), self.eta.shape[1]
+        if m > MOST or m * m * n > LABOUR:
+            raise Unfit
+        self.model = Model(self, on) if m else None
+        return m > 0
+
+    def _pays(self, m: int, lack: float, before: float, aim: float) -> bool:
+        """Whether a new model costs less than the steps that it spares, at the rate of the last one."""
+        if lack >= before:
+            return True
+        step = CALL + EXP * self.eta.size
+        left = np.log(lack / aim) / np.log(before / lack) - 1
+        return bool(left * step > CALL + m * m * (self.eta.shape[1] + m))
+
+    def step(self, alpha: float, gap: float) -> None:
+        """To the minimum of the model, or half of the way, … until the objective does not rise."""
+        model = self.model
+        assert model is not None
+        at, of, b0 = model.at, model.of, self.b0
+        old, top = self.b[at, of], self.objective(alpha) + NOISE * self.null
+        new = model.minimum(old, self.c[of, at], alpha, gap)
+        drift = 0.0 if model.settle is None else model.settle @ (new - old)
+        for halving in range(HALVINGS):
+            t = 0.5**halving
+            self.b[at, of] = new if t == 1 else old + t * (new - old)
+            self.b0 = b0 - t * drift
+            self.refresh()
+            if self.objective(alpha) <= top:
+                return
+        self.b[at, of], self.b0 = old, b0
+        self.refresh()
+
+    def shrink(self, alpha: float) -> None:
+        before = len(self.ids)
+        super().shrink(alpha)
+        if len(self.ids) < before:
+            self.model = None
+
+    def solve(self, alpha: float, tol: float, max_iter: int) -> tuple[str, float]:
+        status, gap = super().solve(alpha, tol, max_iter)
+        if status == "rounding":
+            raise Unfit
+        return status, gap
