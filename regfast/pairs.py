@@ -126,7 +126,7 @@ class Pairs(Workspace):
     """How one α is solved."""
 
     model: Model | None = None
-    level = 1e-14
+    level, stride = 1e-14, 0.3
 
     def pull(self, ids: Ids | slice, c: Float) -> Float:
         return self._penalty(ids).pull(c)
@@ -189,9 +189,10 @@ class Pairs(Workspace):
         """Whether a new model costs less than the steps that it spares, at the rate of the last one."""
         if lack >= before:
             return True
-        step = CALL + EXP * self.eta.size
+        C, n = self.eta.shape
+        step = CALL + n * (EXP * C + 8 * m) + 40.0 * m * m  # (vectors meet matrices at the speed of memory)
         left = np.log(lack / aim) / np.log(before / lack) - 1
-        return bool(left * step > CALL + m * m * (self.eta.shape[1] + m))
+        return bool(left * step > CALL + m * m * (n / 2 + n / C + m))
 
     def step(self, alpha: float, gap: float) -> None:
         """To the minimum of the model, or half of the way, … until the objective does not rise."""

@@ -22,7 +22,6 @@ from .validation import Float
 Ids = NDArray[np.intp]
 
 AT_ONCE = 8  # residuals that one read of X serves
-STRIDE = 0.6  # of the strength last solved for: an α further down is approached in such steps
 IDLE = 3  # rounds that may pass without getting nearer
 FREE = 1000  # sweeps over columns without a penalty
 AWAY = 20.0  # from where intercepts alone put it: a row that fits without penalty seldom goes so far
@@ -57,6 +56,7 @@ class Workspace(ABC):
     """One problem of several predictors: where it stands, and the columns that are worked with."""
 
     level = 2 * EPS  # of the slopes of intercepts
+    stride = 0.6  # of the strength last solved for: an α further down is approached in such steps
 
     def __init__(self, problem: Problem, stop: NDArray[np.int32] | None = None) -> None:
         self.problem = problem
@@ -177,8 +177,8 @@ class Workspace(ABC):
     def solve(self, alpha: float, tol: float, max_iter: int) -> tuple[str, float]:
         """Working set → descent → certificate over all columns, until it holds: (status, gap)."""
         began, best, idle, aim = self.n_iter, np.inf, 0, WITHIN * tol
-        if alpha < STRIDE * self.last < np.inf:
-            self.solve(STRIDE * self.last, max(tol, 1e-3), max_iter)
+        if self.problem.penalties.l1_ratio and alpha < self.stride * self.last < np.inf:
+            self.solve(self.stride * self.last, max(tol, 1e-3), max_iter)
         self.shrink(alpha)
         self.widen(self.wanting(max(2 * alpha - self.last, 0.5 * alpha)))
         while True:
