@@ -10,20 +10,18 @@ import scipy.sparse as sp
 
 from . import families
 from .cvpath import CVPath
+from .duality import backward
 from .influence import same_problem, slopes
 from .information import NAMES
 from .problem import Problem
 from .rules import Rule
-from .validation import Float, blocks
+from .validation import Float
 
 TOP = 30
 """Features that are listed."""
 
 LIKE, TWIN = 0.7, 0.99
 """Correlations from which a column may stand in for another, and from which it is nearly the same."""
-
-ENTRIES = 2**21
-"""Of the dense blocks that columns are handled in."""
 
 
 @dataclass(frozen=True)
@@ -248,15 +246,12 @@ def competitors(cv: CVPath, rule: Rule, problem: Problem) -> dict[int, str]:
     used = used[coef[:, used].any(axis=0)]
     eta = np.atleast_2d(path.linear(problem.data.X, alpha).T)
     r, _ = slopes(problem, eta if problem.offset is None else eta + problem.offset)
-    p, n = len(path.scales), len(problem.w)
-    root, sd = np.sqrt(problem.w)[:, None], np.where(path.scales > 0, path.scales, np.inf)
-    target = _centred(problem, used)[0] * root / sd[used]
-    like, pull = np.empty((len(used), p)), np.empty(p)
-    for some in blocks(p, max(1, ENTRIES // n)):
-        ids = np.arange(p)[some]
-        A, mean = _centred(problem, ids)
-        like[:, some] = target.T @ (A * root) / sd[ids]
-        pull[some] = np.abs(r @ A + r.sum(axis=1, keepdims=True) * mean).max(axis=0)
+    sd = np.where(path.scales > 0, path.scales, np.inf)
+    X = problem.data.X[:, used]
+    target = np.asarray(X.toarray() if sp.issparse(X) else X, dtype=np.float64)
+    target = problem.w[:, None] * (target - problem.w @ target) / sd[used]
+    like = (backward(problem, target) / sd[:, None]).T
+    pull = np.abs(backward(problem, r.T)).max(axis=1)
     threshold = alpha * path.l1_ratio * problem.penalties.factors * problem.scale
     out = {}
     for row, j in zip(like, used, strict=True):
@@ -271,11 +266,3 @@ def competitors(cv: CVPath, rule: Rule, problem: Problem) -> dict[int, str]:
             words.append(f"{path.names[i]} (r = {row[i]:.2f}, {state}{same})")
         out[int(j)] = "; ".join(words)
     return out
-
-
-def _centred(problem: Problem, ids: Any) -> tuple[Float, Float]:
-    """(n, k) float64 columns about their weighted means, and these."""
-    X = problem.data.X[:, ids]
-    dense = np.asarray(X.toarray() if sp.issparse(X) else X, dtype=np.float64)
-    mean = problem.w @ dense
-    return dense - mean, mean

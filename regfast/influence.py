@@ -91,7 +91,7 @@ def leave_one_out(problem: Problem, path: Path, k: int) -> tuple[float, float]:
     moved = np.empty_like(total)
     for at in rows:
         T = np.stack([part.features(at) @ R[a:b] for part, a, b in zip(active, ends, ends[1:], strict=False)])
-        D = sum(part.shifts(at) @ R[b - part.size:b] for part, b in zip(active, ends[1:], strict=True))
+        D = sum(part.shifts(at, R[b - part.size:b]) for part, b in zip(active, ends[1:], strict=True))
         H = np.einsum("cir,dir->icd", T, T)
         step = np.einsum("cir,ir->ic", T, D) - np.einsum("icd,di->ic", H, r[:, at])
         left = np.eye(len(coef)) - np.einsum("icd,dei->ice", H, omega[:, :, at])
@@ -166,9 +166,14 @@ class Active:
         F = self.seen[rows] if self.kernel else self.columns(rows, slice(None))
         return np.column_stack([np.ones(len(F)), F]) if self.problem.intercept else F
 
-    def shifts(self, rows: slice) -> Float:
-        """By how much each row's leaving lessens the slope of the penalty at every coefficient."""
-        return self.shifted[rows] if self.kernel else self._shifts(rows, slice(None))
+    def shifts(self, rows: slice, R: Float) -> Float:
+        """By how much each row's leaving lessens the slope of the penalty at every coefficient, times R."""
+        if self.kernel:
+            return np.asarray(self.shifted[rows] @ R)
+        if not self.problem.standardize:  # (of rank one)
+            s = self.scale
+            return np.outer(self.problem.w[rows], (self.kink * s + self.spring * self.b * s * s) @ R)
+        return np.asarray(self._shifts(rows, slice(None)) @ R)
 
     def _shifts(self, rows: slice, some: slice) -> Float:
         w = self.problem.w[rows, None]
