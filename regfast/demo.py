@@ -70,7 +70,7 @@ def run(out: str | Path = ".") -> None:
     Parameters
     ----------
     out : str or path
-        A folder, made if need be, which gets diabetes.png, diabetes.json, stdlib.png and stdlib.json.
+        A folder, made if need be, which gets diabetes.png, .json and .html, stdlib.png and .json.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def run(out: str | Path = ".") -> None:
     bunch = require("sklearn.datasets", "cli").load_diabetes(scaled=False)
     console.rule("1  442 patients with diabetes: how far the disease goes within a year", align="left")
     names = np.array(bunch.feature_names, dtype=np.str_)
-    _solve(console, folder / "diabetes", bunch.data, bunch.target, names, cv=10)
+    _solve(console, folder / "diabetes", bunch.data, bunch.target, names, cv=10, keep_folds=True)
 
     console.print()
     console.rule("2  Python's standard library: how intricate a function is", align="left")
@@ -113,7 +113,9 @@ def _solve(console: Any, stem: Path, X: Any, y: Any, names: npt.NDArray[np.str_]
     seconds = perf_counter() - start
     report(console, cv, y, None, rule="1se", top=15)
     console.print(f"{how['cv']}-fold cross-validation of {len(cv.path)} alphas: {seconds:.1f} s")
-    for written in save(cv, model=stem.with_suffix(".json"), plot=stem.with_suffix(".png")):
+    page = cv.report(rule="1se", X=X, y=y) if cv.folds is not None else None
+    for written in save(cv, model=stem.with_suffix(".json"), plot=stem.with_suffix(".png"), page=page,
+                        report_file=stem.with_suffix(".html")):
         console.print(f"wrote {written}", soft_wrap=True)
 
 

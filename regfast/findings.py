@@ -81,7 +81,7 @@ def choices(cv: CVPath) -> Section:
     by_deviance = cv.scoring == "deviance"
     for rule, alpha in rules(cv).items():
         k = position(cv, alpha)
-        rows.append((rule, f"{alpha:.4g}", f"{path.n_nonzero[k]:,}", f"{cv.score_mean[k]:.5g} ± {cv.score_se[k]:.2g}",
+        rows.append((rule, f"{alpha:.4g}", f"{path.n_nonzero[k]:,}", f"{cv.score_mean[k]:.5g} ± {cv.score_se[k]:.3g}",
                      f"{cv.train_mean[k]:.5g}", f"{path.deviance_ratio[k]:.1%}",
                      "" if cv.criteria is None else f"{cv.criteria.df[k]:.1f}"))
     name = "held-out deviance" if by_deviance else f"held-out {cv.scoring}"

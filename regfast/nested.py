@@ -50,7 +50,7 @@ class NestedScore:
     weight: Float
 
     def __repr__(self) -> str:
-        return (f"NestedScore({self.scoring} {self.mean:.6g} ± {self.se:.2g} over {len(self.scores)} folds, "
+        return (f"NestedScore({self.scoring} {self.mean:.6g} ± {self.se:.3g} over {len(self.scores)} folds, "
                 f"{self.n_nonzero.min()} to {self.n_nonzero.max()} features)")
 
 

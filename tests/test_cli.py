@@ -388,7 +388,7 @@ def test_runs_of_tokens_and_what_is_left_out(tmp_path):
         demo.stdlib_text(tmp_path / "nothing")
 
 
-def test_demo_writes_its_four_files(tmp_path, monkeypatch, capsys, text):
+def test_demo_writes_its_files(tmp_path, monkeypatch, capsys, text):
     # the real problem, cut down to 40 tokens: the whole demo runs in continuous integration
     some = np.flatnonzero(text.groups < 40)
     columns = np.flatnonzero(np.bincount(text.X[some].indices, minlength=len(text.names)) > 50)[:40]
@@ -404,3 +404,4 @@ def test_demo_writes_its_four_files(tmp_path, monkeypatch, capsys, text):
             assert f"{alpha:.6g}" in out
         assert f"{cv.path.gaps.max():.1e}" in out
     assert cv.path.feature_names_in_.tolist() == small.names.tolist()
+    assert "bmi" in (tmp_path / "new" / "diabetes.html").read_text(encoding="utf-8")
