@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from . import validation as check
 from .duality import Weighed, weigh
 from .path import prepare
-from .problem import EPS, Problem, correlation_matrix, linear_predictor, start
+from .predictor import linear_predictor
+from .problem import EPS, Problem, correlation_matrix, start
 from .validation import Float
 
 Indices = NDArray[np.intp]

@@ -20,7 +20,8 @@ from .folds import Fold, check_folds, split
 from .held import Held, hold_out
 from .path import MAX_ITER, Progress, count_solves, prepare, reporter, solve
 from .pieces import beyond, join
-from .problem import Measured, Problem, build, linear_predictor
+from .predictor import linear_predictor
+from .problem import Measured, Problem, build
 from .result import Path
 from .rules import simplest
 from .scoring import Scorer, scorer
@@ -130,22 +131,21 @@ group_classes, tol, max_iter, early_stop
     workers = check.threads(n_jobs)
     settings = Settings(tol, max_iter, bool(standardize), offset is not None,
                         (penalty_factors is not None, bounds is not None))
-    problems = [prepare(X, y, family=family, l1_ratio=r, sample_weight=sample_weight, offset=offset,
-                        fit_intercept=fit_intercept, standardize=standardize, penalty_factors=penalty_factors,
-                        bounds=bounds, group_classes=group_classes, solves=count_solves(named, n_alphas))
-                for r in ratios[:1]]
-    count = count_solves(named, n_alphas)
-    problems += [rebuild(problems[0], problems[0].w, settings, count, ratio=r) for r in ratios[1:]]
-    first, n = problems[0], problems[0].data.design.n
+    first = prepare(X, y, family=family, l1_ratio=ratios[0], sample_weight=sample_weight, offset=offset,
+                    fit_intercept=fit_intercept, standardize=standardize, penalty_factors=penalty_factors,
+                    bounds=bounds, group_classes=group_classes)
     folds = split(cv, first, groups, random_state)
     check_folds(folds, first)
+    count, n = count_solves(named, n_alphas), first.data.design.n
+    first, held = hold_out(first, folds, count)
+    problems = [first, *(rebuild(first, first.w, settings, count, ratio=r, measured=first.measured)
+                         for r in ratios[1:])]
     shift = np.zeros_like(first.y) if offset is None else first.family.shift(offset, n, len(first.y))
     observed = first.y + shift if first.family.link == "identity" else first.y
     score, shift = scorer(scoring, first, observed), shift.T
-    held = hold_out(first, folds)
     best: tuple[float, Crossed, Float] | None = None
     tried = []
-    weight = np.array([problems[0].w[test].sum() for _, test in folds])
+    weight = np.array([first.w[test].sum() for _, test in folds])
     grid = Grid(named, n_alphas, eps, bool(early_stop))
     with reporter(progress) as report:
         for k, problem in enumerate(problems):
@@ -297,13 +297,12 @@ def rebuild(problem: Problem, w: Float, settings: Settings, count: int, ratio: f
 
 
 def run_folds(problem: Problem, folds: list[Fold], alphas: Float, settings: Settings, workers: int,
-              tell: Callable[[int], Any] | None, held: list[Held | None] | None = None) -> list[Path]:
+              tell: Callable[[int], Any] | None, held: list[Held | None]) -> list[Path]:
     """One path per fold, in threads that hold no GIL; Ctrl-C reaches them through a shared flag.
 
     `alphas` (k,), or (folds, k) where each fold has its own.
     """
     stop = np.zeros(1, dtype=np.int32)
-    held = hold_out(problem, folds) if held is None else held
     grids = alphas if alphas.ndim > 1 else [alphas] * len(folds)
 
     def one(train: NDArray[np.intp], out: Held | None, alphas: Float) -> Path:

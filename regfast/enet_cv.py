@@ -79,11 +79,10 @@ class _Chosen(Affine, ABC):
         settings = Settings(min(float(self.tol), FINE), int(self.max_iter), False, False,
                             (False, False))
         count = int(self.alphas) if named is None else count_solves(named)
-        first = self._problem(X, *self._response(y), w, ratios[0], count)
-        problems = [first] + [rebuild(first, w, settings, count, ratio=r) for r in ratios[1:]]
+        first, held = hold_out(self._problem(X, *self._response(y), w, ratios[0]), folds, count)
+        problems = [first, *(rebuild(first, w, settings, count, ratio=r, measured=first.measured) for r in ratios[1:])]
         grids = [automatic(one, null_model(one), int(self.alphas), float(self.eps)) if named is None else named
                  for one in problems]
-        held = hold_out(first, folds)
         found = [validate(one, folds, grid, settings, effective_n_jobs(self.n_jobs), held)
                  for one, grid in zip(problems, grids, strict=True)]
         errors = np.array([of_one for of_one, _ in found])  # (ratios, alphas, folds)
@@ -120,11 +119,11 @@ class _Chosen(Affine, ABC):
         check.strengths(self.alphas)
         return np.sort(np.asarray(self.alphas, dtype=np.float64))[::-1], list(map(np.float64, ratios))
 
-    def _problem(self, X: Any, y: Float, family: Family, w: Float, ratio: float, count: int) -> Problem:
+    def _problem(self, X: Any, y: Float, family: Family, w: Float, ratio: float) -> Problem:
         p, bounds = X.shape[1], (0, np.inf) if getattr(self, "positive", False) else None
         penalties = Penalties(ratio, check.factors(None, p), *check.limits(bounds, p), grouped=family.grouped)
         return build(check.as_data(X), y, w, intercept=bool(self.fit_intercept), standardize=False,
-                     penalties=penalties, family=family, n_alphas=count)
+                     penalties=penalties, family=family)
 
     def _fit_all(self, problem: Problem, grid: Float, settings: Settings, dtype: Any) -> Path:
         """The path of all rows down to the best strength; what it ends at, as scikit-learn's attributes."""

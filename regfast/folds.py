@@ -63,7 +63,8 @@ def row_numbers(pairs: Iterable[Any], w: Float) -> list[Fold]:
 def check_folds(folds: list[Fold], problem: Problem) -> None:
     """A response that no model can be fitted to may also be that of a training fold alone."""
     for k, (train, _) in enumerate(folds):
-        w = problem.w * np.isin(np.arange(len(problem.w)), train)
+        w = np.zeros_like(problem.w)
+        w[train] = problem.w[train]
         try:
             problem.family.check(problem.y, w / w.sum())
         except ValueError as error:

@@ -15,7 +15,7 @@ from . import validation as check
 from .errors import warn_not_converged
 from .path import prepare
 from .plumbing import FLOATS, Solution, TakesSparse, must, per_row, real, solve_at, whole
-from .problem import linear_predictor
+from .predictor import linear_predictor
 from .validation import Float
 
 ACCURACY = 1e-10

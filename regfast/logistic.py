@@ -22,7 +22,7 @@ from .glm import Linear, kind
 from .multinomial import Softmax
 from .path import prepare
 from .plumbing import FLOATS, must, real
-from .problem import linear_predictor
+from .predictor import linear_predictor
 from .several import solve_several
 from .validation import Float
 

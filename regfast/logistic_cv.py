@@ -20,6 +20,7 @@ from sklearn.utils.validation import validate_data
 from .cv import Settings, rebuild, run_folds
 from .folds import check_folds
 from .glm import ACCURACY
+from .held import Held
 from .logistic import RATIO, LogisticRegression
 from .path import prepare
 from .plumbing import FLOATS, check_cross_validation, must, real, route, split_rows, warn_of_worst
@@ -239,9 +240,11 @@ class LogisticRegressionCV(LogisticRegression):
                         family="multinomial" if several else "binomial", sample_weight=w,
                         fit_intercept=self.fit_intercept, standardize=False)
         check_folds(folds, first)
-        problems = [first] + [rebuild(first, first.w, settings, len(once), ratio=r) for r in ratios[1:]]
+        problems = [first, *(rebuild(first, first.w, settings, len(once), ratio=r, measured=first.measured)
+                             for r in ratios[1:])]
+        none: list[Held | None] = [None] * len(folds)
         workers = effective_n_jobs(self.n_jobs)
-        return [run_folds(problem, folds, grids, settings, workers, None) for problem in problems], at
+        return [run_folds(problem, folds, grids, settings, workers, None, none) for problem in problems], at
 
     def _grade(self, X: Any, y: Any, coefs: Float, weights: Any, to_score: dict[str, Any]) -> Float:
         """(n_l1_ratios, n_cs) scores on the rows that a fold held out."""

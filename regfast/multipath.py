@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from . import families
-from .problem import linear_predictor
+from .predictor import linear_predictor
 from .result import Kind, Path
 from .validation import Float, as_data
 

@@ -112,8 +112,13 @@ class Problem:
 
     @property
     def gap_kind(self) -> str:
-        """What certifies a solution: free columns with bounds leave no finite dual point."""
+        """Free columns with bounds leave no finite dual point."""
         return "kkt residual" if self.loose.size else "duality gap"
+
+    @property
+    def measured(self) -> Measured | None:
+        """What `measure` found, if it is known."""
+        return (self.mean, self.var, self.twin_of, self.square, self.pull) if self.intercept else None
 
     def fit(self, stop: NDArray[np.int32] | None = None, by_kkt: bool = False) -> Fit:
         """A workspace for this problem; `stop[0] != 0` interrupts it."""
@@ -332,17 +337,3 @@ def start(problem: Problem, fit: Fit) -> Null:
     pull = fit.largest_pull(problem.penalties.factors, problem.scale, noise)
     alpha_max = pull / max(problem.penalties.l1_ratio, RIDGE_GRID) * (1 + 4 * EPS)
     return Null(status, total, value, alpha_max)
-
-
-def linear_predictor(X: Any, coef: Any, intercept: Any) -> Float:
-    """X @ coef + intercept, dense, in row blocks: a sparse `coef` never meets a dense copy of X."""
-    if not sp.issparse(coef) or sp.issparse(X):
-        product = X @ coef
-        eta: Float = np.asarray(product.toarray() if sp.issparse(product) else product) + intercept
-        return eta
-    used = np.flatnonzero(np.diff(coef.tocsr().indptr))
-    small = coef.tocsr()[used].toarray()
-    out = np.empty((X.shape[0], coef.shape[1]))
-    for rows in blocks(X.shape[0], max(1, 2**22 // max(len(used), 1))):
-        out[rows] = X[rows][:, used] @ small
-    return np.asarray(out + intercept)

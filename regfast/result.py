@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from . import families
 from .information import Criteria
-from .problem import linear_predictor
+from .predictor import linear_predictor
 from .rules import on_path, parse
 from .validation import Float, as_data, vector
 

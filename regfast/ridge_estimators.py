@@ -16,7 +16,8 @@ from . import validation as check
 from .blas import single_threaded
 from .errors import warn_not_converged
 from .plumbing import FLOATS, TakesSparse, must, real, solve_at, whole
-from .problem import Penalties, Problem, build, linear_predictor
+from .predictor import linear_predictor
+from .problem import Penalties, Problem, build
 from .ridge import solve
 from .standard_form import StandardForm
 from .validation import Float

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 
 import regfast
-from regfast.held import Held
+from regfast.held import hold_out
 from regfast.path import prepare
 from regfast.problem import measure
 
@@ -30,23 +30,27 @@ every_storage = pytest.mark.parametrize("X", list(STORAGES.values()), ids=list(S
 
 @every_storage
 @pytest.mark.parametrize("w", [np.ones(N), W], ids=["equal", "weighted"])
-def test_what_is_left_has_the_moments_of_the_training_rows(w: Array, X: Any) -> None:
-    problem = prepare(X, Y, sample_weight=w, solves=100)
-    assert Held.serves(problem)
+@pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
+def test_what_is_left_has_the_moments_of_the_training_rows(w: Array, X: Any, times: int) -> None:
+    """And all rows have those of all; rows that are left out twice are summed up for each of the folds alone."""
     rows = np.sort(RNG.choice(N, N // 5, replace=False))
-    others = Held(problem, rows).others()
-    assert others is not None
+    fold = np.setdiff1d(np.arange(N), rows), rows
+    problem, parts = hold_out(prepare(X, Y, sample_weight=w), times * [fold], 100)
     left = problem.w.copy()
     left[rows] = 0
-    direct = measure(problem.data, left / left.sum(), Y, True, 100, None)
-    sd = np.sqrt(direct[1])
-    assert_allclose(others[0], direct[0], atol=1e-12 * sd.min(), rtol=1e-13)
-    assert_allclose(others[1], direct[1], rtol=1e-9)
-    assert_array_equal(others[2], direct[2])
-    for ours, true, size in zip(others[3:], direct[3:], (np.outer(sd, sd), sd * np.std(Y)), strict=True):
-        assert ours is not None
-        assert true is not None
-        assert_allclose(ours / size, true / size, atol=1e-9)
+    for part in parts:
+        assert part is not None
+        agree(part.others(), measure(problem.data, left / left.sum(), Y, True, 100, None))
+    agree(problem.measured, measure(problem.data, problem.w, Y, True, 100, None))
+
+
+def agree(ours: Any, true: Any) -> None:
+    sd = np.sqrt(true[1])
+    assert_allclose(ours[0], true[0], atol=1e-12 * sd.min(), rtol=1e-13)
+    assert_allclose(ours[1], true[1], rtol=1e-9)
+    assert_array_equal(ours[2], true[2])
+    for one, other, size in zip(ours[3:], true[3:], (np.outer(sd, sd), sd * np.std(Y)), strict=True):
+        assert_allclose(one / size, other / size, atol=1e-9)
 
 
 @every_storage
@@ -71,8 +75,10 @@ def test_columns_that_only_vary_where_they_are_held_out() -> None:
     X = MIXED.copy()
     fold = np.arange(N) % 4 == 1
     X[~fold, 2] = 7.0
-    problem = prepare(X, Y, solves=100)
-    assert Held(problem, np.flatnonzero(fold)).others() is None
+    _, (held, _) = hold_out(prepare(X, Y), [(np.flatnonzero(~fold), np.flatnonzero(fold)),
+                                           (np.flatnonzero(fold), np.flatnonzero(~fold))], 100)
+    assert held is not None
+    assert held.others() is None
     cv = regfast.fit_cv(X, Y, cv=[(~fold, fold), (fold, ~fold)], n_alphas=8)
     alone = regfast.fit_path(X[~fold], Y[~fold], alphas=cv.path.alphas)
     loss = ((Y[fold][:, None] - alone.predict(X[fold])) ** 2).mean(axis=0)

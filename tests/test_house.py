@@ -23,7 +23,7 @@ FLOORS = [
     {"_newton"},
     {"_path", "_moments", "_grouped", "_softmax"},
     {"problem", "result", "store", "validation", "conventions", "errors", "blas", "unpenalised", "condense", "gram",
-     "families", "multipath", "joint", "fenchel", "rownorm", "rowwork", "cvpath", "information", "rules", "pieces"},
+     "predictor", "families", "multipath", "joint", "fenchel", "rownorm", "rowwork", "cvpath", "information", "rules", "pieces"},
     {"multinomial", "pairs", "turns", "grouped", "several", "standard_form", "factors", "ridge", "ridges",
      "leave_one_out", "plumbing", "held", "folds", "scoring"},
     {"path", "duality", "certificate", "influence", "reference", "reference_logistic"},

@@ -52,7 +52,7 @@ def problem(l1_ratio: float, sparse: bool, **options: object) -> tuple[object, n
 @pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("options", [{}, {"fit_intercept": False}, {"bounds": (-0.2, 0.4)},
-                                     {"sample_weight": np.arange(90) % 3}], ids=["plain", "origin", "bounds", "weights"])
+                                     {"sample_weight": np.arange(90) % 3}], ids=["plain", "origin", "box", "weights"])
 def test_steps_on_all_classes_end_where_class_after_class_does(sparse: bool, l1_ratio: float, options: dict) -> None:
     X, y, built = problem(l1_ratio, sparse, **options)
     ours = regfast.fit_path(X, y, family="multinomial", l1_ratio=l1_ratio, tol=1e-11, n_alphas=12, eps=0.01,
