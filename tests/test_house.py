@@ -23,12 +23,14 @@ FLOORS = [
     {"_newton"},
     {"_path", "_moments", "_grouped"},
     {"problem", "result", "store", "validation", "conventions", "errors", "blas", "unpenalised", "condense", "gram",
-     "families", "multipath", "joint", "rownorm", "rowwork", "cvpath", "information", "rules", "pieces"},
+     "families", "multipath", "joint", "rownorm", "rowwork", "cvpath", "information", "rules", "pieces",
+     "prox", "steps"},
     {"multinomial", "grouped", "several", "standard_form", "factors", "ridge", "ridges", "leave_one_out", "plumbing",
-     "held", "folds", "scoring"},
+     "held", "folds", "scoring", "proximal"},
     {"path", "duality", "certificate", "influence", "reference", "reference_logistic"},
     {"estimators", "multitask", "enet_cv", "skpaths", "glm", "logistic", "logistic_cv", "ridge_estimators", "ridge_cv",
-     "cv", "nested", "findings", "displays", "account", "plots", "sparse_tables", "tables", "report", "cli", "demo"},
+     "cv", "nested", "findings", "displays", "account", "plots", "sparse_tables", "tables", "report", "cli", "demo",
+     "networks", "last_layer", "torch"},
 ]
 FLOOR = {name: k for k, names in enumerate(FLOORS) for name in names}
 SILENT = [file for file in KERNELS if FLOOR.get(file.stem, 0) < FLOOR["_work"]]
