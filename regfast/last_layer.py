@@ -223,5 +223,4 @@ class Triangle:
         coefs = [sp.csc_array(back @ part) for part in (path.coefs if several else [path.coefs])]
         b0 = [mean[p + c] - part.T @ mean[:p] if self.centred else np.zeros(len(path)) for c, part in enumerate(coefs)]
         return replace(path, coefs=coefs if several else coefs[0], intercepts=np.array(b0) if several else b0[0],
-                       fit_intercept=self.centred, standardize=standardize, scales=sd if standardize else path.scales,
-                       n_samples=n)
+                       fit_intercept=self.centred, standardize=standardize, scales=sd, n_samples=n)

@@ -146,7 +146,7 @@ class NetworkPath:
         at = np.flatnonzero(self.alphas == alpha)
         if not at.size:
             raise ValueError(f"alpha must be one of the path's {len(self)}; got {alpha!r}, the nearest is "
-                             f"{min(self.alphas, key=lambda a: abs(a - alpha)):.17g}")
+                             f"{min(self.alphas.tolist(), key=lambda a: abs(a - alpha))!r}")
         is_model(model).load_state_dict(self.states[at[-1]])
 
     def to_frame(self) -> DataFrame:

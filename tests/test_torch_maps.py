@@ -136,7 +136,7 @@ def test_zeros_and_what_is_not_a_number(kind: str) -> None:
 
 
 def test_parameters_are_checked() -> None:
-    with pytest.raises(ValueError, match="penalty must be one of 'elasticnet', 'group', 'sparse_group', 'mcp'; got 'l1'"):
+    with pytest.raises(ValueError, match=r"penalty must be one of 'elasticnet', 'group', .*; got 'l1'"):
         make("l1", l1_ratio=1.0, within=0.5, gamma=3.0)
     with pytest.raises(ValueError, match="l1_ratio must lie in"):
         make("group", l1_ratio=1.5, within=0.5, gamma=3.0)
