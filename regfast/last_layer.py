@@ -15,6 +15,7 @@ from torch import nn
 
 from . import families
 from .blas import single_threaded
+from .errors import attach
 from .path import fit_path
 from .proximal import is_model
 from .result import Path
@@ -54,8 +55,8 @@ def last_layer_path(model: nn.Module, loader: Iterable[Any], *, layer: nn.Module
     Returns
     -------
     Path
-        A `MultiPath` for several classes or responses. To put α's solution into the layer, copy `coef_at(α)` to its
-        weight and `intercept_at(α)` to its bias.
+        A `MultiPath` for several classes or responses; `n_passes` counts reads of what was kept. To put α's solution
+        into the layer, copy `coef_at(α)` to its weight and `intercept_at(α)` to its bias.
 
     Raises
     ------
@@ -217,10 +218,18 @@ class Triangle:
         rows *= np.sqrt(len(rows) / n)
         rows[:, :p] /= scale
         y = rows[:, p:] if several else rows[:, p]
-        path = fit_path(rows[:, :p], y, fit_intercept=False, standardize=False,
-                        eps=(1e-2 if n < p else 1e-4) if eps is None else eps, **how)
-        back = sp.diags_array(1 / scale)
-        coefs = [sp.csc_array(back @ part) for part in (path.coefs if several else [path.coefs])]
-        b0 = [mean[p + c] - part.T @ mean[:p] if self.centred else np.zeros(len(path)) for c, part in enumerate(coefs)]
-        return replace(path, coefs=coefs if several else coefs[0], intercepts=np.array(b0) if several else b0[0],
-                       fit_intercept=self.centred, standardize=standardize, scales=sd, n_samples=n)
+
+        def restored(path: Path) -> Path:  # on the scale of the features, about their means
+            back = sp.diags_array(1 / scale)
+            coefs = [sp.csc_array(back @ part) for part in (path.coefs if several else [path.coefs])]
+            b0 = np.array([mean[p + c] - part.T @ mean[:p] for c, part in enumerate(coefs)]) * self.centred
+            return replace(path, coefs=coefs if several else coefs[0], intercepts=b0 if several else b0[0],
+                           fit_intercept=self.centred, standardize=standardize, scales=sd, n_samples=n)
+
+        try:
+            return restored(fit_path(rows[:, :p], y, fit_intercept=False, standardize=False,
+                                     eps=(1e-2 if n < p else 1e-4) if eps is None else eps, **how))
+        except KeyboardInterrupt as interrupt:
+            if (partial := vars(interrupt).get("partial")) is not None:
+                attach(interrupt, restored(partial), instead=True)
+            raise

@@ -43,8 +43,10 @@ class Penalty:
 
     def prox(self, z: Tensor, h: Step, alpha: float, dim: int) -> Tensor:
         """Its proximal map at z in the metric of steps h > 0."""
-        shrink = 1 + h * (alpha * (1 - self.l1_ratio))
-        return self.pull(z / shrink, h / shrink, alpha * self.l1_ratio, dim)
+        if self.l1_ratio < 1:
+            shrink = 1 + h * (alpha * (1 - self.l1_ratio))
+            z, h = z / shrink, h / shrink
+        return self.pull(z, h, alpha * self.l1_ratio, dim)
 
     def kink(self, w: Tensor, strength: float, dim: int) -> Tensor:
         """strength · K(w)."""
@@ -125,8 +127,8 @@ class MCP(Penalty):
         h, size = torch.as_tensor(h, dtype=z.dtype, device=z.device), z.abs()
         curved = (1 - h / self.gamma).clamp(min=0)
         firm = torch.where(size <= self.gamma * strength, soft(z, h * strength) / curved, z)
-        jump = torch.where(size > strength * (h * self.gamma).sqrt(), z, 0)
-        return torch.where(z.isnan(), z, torch.where(h < self.gamma, firm, jump))
+        jump = torch.where(size <= strength * (h * self.gamma).sqrt(), 0, z)
+        return torch.where(h < self.gamma, firm, jump)
 
 
 PENALTIES: dict[str, type[Penalty]] = {kind.name: kind for kind in (ElasticNet, Group, SparseGroup, MCP)}
@@ -146,7 +148,8 @@ def make(penalty: str, *, l1_ratio: float, within: float, gamma: float) -> Penal
 
 def soft(z: Tensor, threshold: Step) -> Tensor:
     """sign(z) max(|z| − threshold, 0), with zeros that have no sign."""
-    return z - z.clamp(-threshold, threshold)
+    rest = z.clamp(-threshold, threshold)
+    return torch.sub(z, rest, out=rest)
 
 
 def units(w: Tensor, dim: int) -> Tensor:
@@ -164,19 +167,21 @@ def shorten(z: Tensor, h: Tensor, strength: float) -> Tensor:
     or 0 where the left-hand side is not above 1 at t = 0. The reciprocal of its root is concave in t and, for constant
     h, linear: Newton's method on it rises to the solution from below, quadratically, for all rows at once.
     """
-    if strength == 0:
+    if not (strength and z.numel()):
         return z
     wall = strength * h
-    alive = (z / wall).norm(dim=1) > 1
+    away, ratio = wall.clone(), z / wall  # two blocks of memory for all rounds
+    alive = ratio.norm(dim=1) > 1
     t = (z.norm(dim=1) - wall.amax(1)).clamp(min=0)
     done = 4 * torch.finfo(z.dtype).eps
     for _ in range(NEWTON_STEPS):
-        away = t[:, None] + wall
-        ratio = z / away
+        torch.add(t[:, None], wall, out=away)
+        torch.div(z, away, out=ratio)
         f = ratio.norm(dim=1)
-        move = torch.where(alive, f.square() * (f - 1) / (ratio.square() / away).sum(1), 0)
+        move = torch.where(alive, f.square() * (f - 1) / ratio.square_().div_(away).sum(1), 0)
         t = t + move.clamp(min=0)  # (below 0 it is rounding)
         if not (move > done * t).any():
             break
-    out = z * (t[:, None] / (t[:, None] + wall))
-    return torch.where(alive[:, None] | z.isnan(), out, 0)
+    t = torch.where(alive, t, 0)[:, None]
+    torch.div(t, torch.add(t, wall, out=away), out=ratio)
+    return ratio.mul_(z).add_(0.0)  # (no −0)

@@ -41,6 +41,8 @@ def layers(model: nn.Module) -> list[Layer]:
     found: dict[Tensor, Layer] = {}
     for prefix, module in model.named_modules():
         for name, p in module.named_parameters(recurse=False):
+            if nn.parameter.is_lazy(p):
+                raise ValueError(f"model must have seen a batch: {prefix}.{name} has no shape yet")
             if p.ndim > 1 and not name.startswith("bias") and not isinstance(module, NORMS):
                 full = f"{prefix}.{name}".strip(".")
                 found.setdefault(p, Layer(full, p, int(isinstance(module, REVERSED)), getattr(module, "groups", 1)))
@@ -159,6 +161,8 @@ class Prox(Optimizer):  # schedulers ask for one
 
     optimizer: Any
     kind: Penalty
+    unit: str
+    dims: dict[Any, int | None] | None  # of all parameters of the model, if there is one: None for what is left alone
     metric: Metric
 
     def __init__(self, optimizer: Optimizer, alpha: float, *, l1_ratio: float = 1.0, penalty: str = "elasticnet",
@@ -183,7 +187,7 @@ class Prox(Optimizer):  # schedulers ask for one
             self._check_group(group)
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__.copy()
+        return {name: getattr(self, name) for name in (*Prox.__annotations__, "_alpha")}
 
     def __repr__(self) -> str:
         return f"Prox(alpha={self.alpha:g}, {self.kind}, {self.optimizer!r})"
@@ -236,8 +240,8 @@ class Prox(Optimizer):  # schedulers ask for one
         return (default if p.ndim > 1 else None) if self.dims is None else self.dims.get(p)
 
     def _strength(self, group: dict[str, Any]) -> float:
-        factor = group.get("penalty_factor", 1.0)
-        return self.alpha * factor if self.alpha and factor else 0.0
+        factor = float(group.get("penalty_factor", 1.0))
+        return factor if factor in (0, float("inf")) else self.alpha * factor
 
     def _check_group(self, group: dict[str, Any]) -> None:
         check.number("penalty_factor", group.get("penalty_factor", 1.0), 0, float("inf"))

@@ -33,11 +33,11 @@ def sgd(state: State, group: dict[str, Any], p: Any) -> Step:
 def adam(state: State, group: dict[str, Any], p: Any) -> Step:
     """lr/(√v̂ + ε); the bias correction of m has made its weights sum to 1."""
     v = state["max_exp_avg_sq" if group["amsgrad"] else "exp_avg_sq"]
-    return float(group["lr"]) / ((v / unbias(state, group)).sqrt() + group["eps"])
+    return scaled(v.sqrt().div_(sqrt(unbias(state, group))), group)
 
 
 def nadam(state: State, group: dict[str, Any], p: Any) -> Step:
-    return float(group["lr"]) / ((state["exp_avg_sq"] / unbias(state, group)).sqrt() + group["eps"])
+    return scaled(state["exp_avg_sq"].sqrt().div_(sqrt(unbias(state, group))), group)
 
 
 def radam(state: State, group: dict[str, Any], p: Any) -> Step:
@@ -48,7 +48,7 @@ def radam(state: State, group: dict[str, Any], p: Any) -> Step:
     if now <= 5:
         return float(group["lr"])
     rectified = sqrt((now - 4) * (now - 2) * full / ((full - 4) * (full - 2) * now))
-    return float(group["lr"]) * rectified * sqrt(1 - beta**t) / (state["exp_avg_sq"].sqrt() + group["eps"])
+    return scaled(state["exp_avg_sq"].sqrt(), group).mul_(rectified * sqrt(unbias(state, group)))  # (ε before v̂)
 
 
 def adamax(state: State, group: dict[str, Any], p: Any) -> Step:
@@ -56,20 +56,24 @@ def adamax(state: State, group: dict[str, Any], p: Any) -> Step:
 
 
 def adagrad(state: State, group: dict[str, Any], p: Any) -> Step:
-    lr = float(group["lr"]) / (1 + (float(state["step"]) - 1) * group["lr_decay"])
-    return lr / (state["sum"].sqrt() + group["eps"])
+    return scaled(state["sum"].sqrt(), group).div_(1 + (float(state["step"]) - 1) * group["lr_decay"])
 
 
 def rmsprop(state: State, group: dict[str, Any], p: Any) -> Step:
     """lr/(√v + ε), v about the mean where `centered`; momentum as for SGD."""
     v = state["square_avg"]
     if group["centered"]:
-        v = (v - state["grad_avg"].square()).clamp(min=0)
-    h = float(group["lr"]) / (v.sqrt() + group["eps"])
+        v = (v - state["grad_avg"].square()).clamp_(min=0)
+    h = scaled(v.sqrt(), group)
     if not group["momentum"]:
         return h
     state[CARRIED] = group["momentum"] * state.get(CARRIED, 0.0) + 1
-    return h * state[CARRIED]
+    return h.mul_(state[CARRIED])
+
+
+def scaled(root: Any, group: dict[str, Any]) -> Any:
+    """lr/(root + ε), in place of root."""
+    return root.add_(group["eps"]).reciprocal_().mul_(float(group["lr"]))
 
 
 def unbias(state: State, group: dict[str, Any]) -> float:

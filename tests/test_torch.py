@@ -209,6 +209,8 @@ def test_parameter_groups_with_their_own_lr_and_factor() -> None:
     assert prox.penalty().item() == pytest.approx(0.2 * 3 + 0.2 * 2 * 3)
     sum(0 * layer.weight.sum() for layer in model).backward()
     prox.step()
+    prox.alpha = 0.0
+    prox.step()  # what is excluded stays so
     for layer, left in zip(model, [1 - 0.5 * 0.2, 1.0, 0.0, 1 - 0.25 * 0.4], strict=True):
         torch.testing.assert_close(layer.weight, torch.full((1, 3), left))
     with pytest.raises(ValueError, match="penalty_factor must lie in"):
@@ -230,6 +232,8 @@ def test_schedulers(scheduler: Any, on_wrapper: bool) -> None:
         push(model, prox, 1)
         schedule.step(*([1.0] if isinstance(schedule, optim.lr_scheduler.ReduceLROnPlateau) else []))
         seen.append((prox.param_groups[0]["lr"], inner.param_groups[0]["lr"]))
+    if on_wrapper:
+        assert copy.deepcopy(prox).alpha == pickle.loads(pickle.dumps(prox)).alpha == 0.01
     assert all(a == b for a, b in seen)
     assert len({a for a, _ in seen}) > 1
 
@@ -335,6 +339,8 @@ def test_what_is_refused() -> None:
         Prox(p, 0.1)
     with pytest.raises(TypeError, match="parameters must be real"):
         Prox(optim.SGD([nn.Parameter(torch.ones(2, 2, dtype=torch.complex64))]), 0.1)
+    with pytest.raises(ValueError, match=r"model must have seen a batch: 0\.weight has no shape yet"):
+        networks.sparsity(nn.Sequential(nn.LazyLinear(2)))
     split = nn.Conv2d(4, 4, 3, groups=2)
     Prox(optim.SGD(split.parameters()), 0.1, model=split, penalty="group")
     with pytest.raises(ValueError, match=r"unit='input': weight is a convolution in 2 groups"):

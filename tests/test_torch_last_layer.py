@@ -125,6 +125,23 @@ def test_memory_does_not_grow_with_the_rows() -> None:
     assert triangle.n == 8000
 
 
+def test_an_interrupted_path_is_on_the_scale_of_the_features() -> None:
+    H, y = RNG.standard_normal((N, P)) * 30 + 5, RNG.standard_normal(N)
+    whole = last_layer_path(Passing(P), batches(H, y, 100), n_alphas=12)
+
+    def stop(done: int, total: int) -> None:
+        if done == 8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        last_layer_path(Passing(P), batches(H, y, 100), n_alphas=12, progress=stop)
+    partial = vars(stopped.value)["partial"]
+    k = len(partial)
+    assert 6 < k < 12
+    assert_array_equal(partial.coefs.toarray(), whole.coefs[:, :k].toarray())
+    assert_array_equal(partial.intercepts, whole.intercepts[:k])
+
+
 @pytest.mark.parametrize(("n", "p"), [(1, 3), (2, 1), (5, 20), (20, 20), (21, 20)])
 def test_few_rows(n: int, p: int) -> None:
     H, y = RNG.standard_normal((n, p)), RNG.standard_normal(n)

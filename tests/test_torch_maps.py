@@ -130,6 +130,7 @@ def test_zeros_and_what_is_not_a_number(kind: str) -> None:
     assert (x[0] == 0).all()
     assert not x[0].signbit().any()
     assert x[1, 2].isnan()  # training that has gone astray is not hidden by a zero
+    assert penalty.prox(z[:, :0], h[:, :0], 0.5, 0).shape == (5, 0)
     w = torch.zeros(3, 4, dtype=torch.float64, requires_grad=True)
     penalty.value(w, 0.5, 0).backward()
     assert (w.grad == 0).all()
