@@ -165,14 +165,15 @@ def shorten(z: Tensor, h: Tensor, strength: float) -> Tensor:
         Σ_j z_j² / (t + strength·h_j)² = 1
 
     or 0 where the left-hand side is not above 1 at t = 0. The reciprocal of its root is concave in t and, for constant
-    h, linear: Newton's method on it rises to the solution from below, quadratically, for all rows at once.
+    h, linear: Newton's method on it rises to the solution from below, quadratically, for all rows at once. It begins at
+    the larger of ‖z‖ − max_j strength·h_j and max_j |z_j| − strength·h_j, so that no ratio is above 1.
     """
     if not (strength and z.numel()):
         return z
-    wall = strength * h
+    wall = (strength * h).clamp_(min=torch.finfo(z.dtype).tiny)  # (where lr is 0)
     away, ratio = wall.clone(), z / wall  # two blocks of memory for all rounds
     alive = ratio.norm(dim=1) > 1
-    t = (z.norm(dim=1) - wall.amax(1)).clamp(min=0)
+    t = torch.maximum(z.norm(dim=1) - wall.amax(1), (z.abs() - wall).amax(1)).clamp_(min=0)
     done = 4 * torch.finfo(z.dtype).eps
     for _ in range(NEWTON_STEPS):
         torch.add(t[:, None], wall, out=away)

@@ -174,6 +174,20 @@ def test_alpha_0_is_the_optimizer_itself() -> None:
     assert torch.equal(weights(plain), weights(wrapped))
 
 
+@pytest.mark.parametrize("kind", ["elasticnet", "group", "sparse_group", "mcp"])
+@pytest.mark.parametrize("name", ["SGD", "Adam"])
+def test_a_schedule_that_begins_at_0_moves_nothing(name: str, kind: str) -> None:
+    layer = nn.Linear(3, 3)
+    with torch.no_grad():
+        layer.weight[0], layer.weight[1, 1] = 0.0, 0.0
+    before = layer.weight.clone()
+    prox = Prox(OPTIMIZERS[name](layer.parameters()), 0.5, l1_ratio=0.5, penalty=kind)
+    prox.param_groups[0]["lr"] = 0.0
+    layer(torch.ones(2, 3)).square().sum().backward()
+    prox.step()
+    assert torch.equal(layer.weight, before)
+
+
 def test_biases_norms_frozen_and_unused_weights_are_left_alone() -> None:
     torch.manual_seed(0)
     norm = nn.LayerNorm((4, 4))

@@ -94,6 +94,21 @@ def test_groups_solve_their_equation_however_steps_differ(dtype: str, spread: fl
     assert lacking.abs().max() < (1e-12 if dtype == "float64" else 1e-5)
 
 
+@pytest.mark.parametrize("kind", ["elasticnet", "group", "sparse_group", "mcp"])
+def test_finite_numbers_stay_finite(kind: str) -> None:
+    """float32, weights and steps of any size, 0 included: shorter than they were, of the same sign."""
+    rng = np.random.default_rng(5)
+    z = torch.tensor(rng.standard_normal((500, 20)) * 10.0 ** rng.integers(-36, 15, (500, 1)), dtype=torch.float32)
+    h = torch.tensor(10.0 ** rng.integers(-36, 15, (500, 20)), dtype=torch.float32)
+    z[rng.random(z.shape) < 0.2], h[rng.random(z.shape) < 0.2], h[:50] = 0.0, 0.0, 0.0
+    for ratio in 1.0, 0.5:
+        x = make(kind, l1_ratio=ratio, within=0.3, gamma=3.0).prox(z, h, 0.01, 0)
+        assert x.isfinite().all()
+        assert (x.abs() <= z.abs()).all()
+        assert (x * z.sign() >= 0).all()
+        torch.testing.assert_close(x[:50], z[:50], rtol=1e-6, atol=1e-36)  # (the smallest steps are 1e-38)
+
+
 @pytest.mark.parametrize("kind", ["elasticnet", "group", "sparse_group"])
 def test_convex_maps_bring_points_nearer(kind: str) -> None:
     penalty = make(kind, l1_ratio=0.8, within=0.3, gamma=3.0)
