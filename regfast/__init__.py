@@ -41,6 +41,7 @@ _HOME = {
     "MultiTaskLassoCV": "enet_cv", "MultiTaskElasticNetCV": "enet_cv", "LogisticRegressionCV": "logistic_cv",
     "score_nested": "nested", "compare_penalties": "nested", "PathDisplay": "displays", "CVDisplay": "displays",
     "NestedScore": "nested", "Comparison": "nested", "conventions": "", "families": "", "reference": "",
+    "torch": "",  # (not in __all__: a star import must not hide PyTorch)
 }
 
 __all__ = ["CVDisplay", "CVPath", "Certificate", "Comparison", "Criteria", "ElasticNet", "ElasticNetCV",

@@ -24,12 +24,13 @@ FLOORS = [
     {"_path", "_moments", "_grouped", "_softmax"},
     {"problem", "result", "store", "validation", "conventions", "errors", "blas", "unpenalised", "condense", "gram",
      "predictor", "families", "multipath", "joint", "fenchel", "rownorm", "rowwork", "cvpath", "information", "rules",
-     "pieces"},
+     "pieces", "prox", "steps"},
     {"multinomial", "pairs", "turns", "grouped", "several", "standard_form", "factors", "ridge", "ridges",
-     "leave_one_out", "plumbing", "held", "folds", "scoring"},
+     "leave_one_out", "plumbing", "held", "folds", "scoring", "proximal"},
     {"path", "duality", "certificate", "influence", "reference", "reference_logistic"},
     {"estimators", "multitask", "enet_cv", "skpaths", "glm", "logistic", "logistic_cv", "ridge_estimators", "ridge_cv",
-     "cv", "nested", "findings", "displays", "account", "plots", "sparse_tables", "tables", "report", "cli", "demo"},
+     "cv", "nested", "findings", "displays", "account", "plots", "sparse_tables", "tables", "report", "cli", "demo",
+     "networks", "last_layer", "torch"},
 ]
 FLOOR = {name: k for k, names in enumerate(FLOORS) for name in names}
 SILENT = [file for file in KERNELS if FLOOR.get(file.stem, 0) < FLOOR["_work"]]
