@@ -23,7 +23,7 @@ from ._path import Fit
 from ._penalty import ElasticNet
 from .fenchel import Penalty, dual_points, penalty
 from .joint import inverse
-from .problem import EPS, SQUARED
+from .problem import EPS, SQUARED, Problem
 from .rowwork import IDLE, NOISE, Ids, Workspace
 from .validation import Float, blocks
 
@@ -126,7 +126,13 @@ class Pairs(Workspace):
     """How one α is solved."""
 
     model: Model | None = None
+    held: tuple[Ids, Ids]  # pairs that the model leaves where they are
     level, stride = 1e-14, 0.3
+
+    def __init__(self, problem: Problem, stop: NDArray[np.int32] | None = None) -> None:
+        super().__init__(problem, stop)
+        lo, hi = problem.penalties.lo, problem.penalties.hi
+        self.free = (problem.l2 == 0) & np.isinf(lo) & np.isinf(hi)  # (p,) columns whose rows can be moved as a whole
 
     def pull(self, ids: Ids | slice, c: Float) -> Float:
         return self._penalty(ids).pull(c)
@@ -169,21 +175,32 @@ class Pairs(Workspace):
         level = alpha * self.problem.l1[self.ids, None]
         if self.model is not None:
             ready = np.zeros((len(self.inside), self.classes), dtype=bool)
-            ready[self.model.at, self.model.of] = True
+            ready[self.model.at, self.model.of] = ready[self.held] = True
             if not (((b != 0) | (size > level)) & ~ready[self.ids]).any() and (
                     before == 0 or not self._pays(len(self.model.at), lack, before, aim)):
                 return True
+        b = self._settle(b)
         on = (b != 0) | (size > level)
         near, count = ~on & (size > NEARLY * level), int(np.count_nonzero(on))
         if np.count_nonzero(near) > SPARE + count // 4:
             score = (size / level)[near]
             near &= size >= np.partition(score, -SPARE - count // 4)[-SPARE - count // 4] * level
         on |= near
+        full = np.flatnonzero(on.all(axis=1) & self.free[self.ids])
+        last = np.where((b[full] == 0) & (size > level)[full], np.inf, np.abs(b[full])).argmin(axis=1)
+        on[full, last], self.held = False, (self.ids[full], last)  # (to move them all as well would leave a choice)
         m, n = int(np.count_nonzero(on)), self.eta.shape[1]
         if m > MOST or m * m * n > LABOUR:
             raise Unfit
         self.model = Model(self, on) if m else None
         return m > 0
+
+    def _settle(self, b: Float) -> Float:
+        """What is added to a row of all classes changes no fit: under the lasso alone |b_j·|₁ is least at a median."""
+        middle = np.sort(b, axis=1)[:, [(self.classes - 1) // 2, self.classes // 2]]
+        b = b - np.clip(0, middle[:, :1], middle[:, 1:]) * self.free[self.ids, None]
+        self.b[self.ids] = b
+        return np.asarray(b)
 
     def _pays(self, m: int, lack: float, before: float, aim: float) -> bool:
         """Whether a new model costs less than the steps that it spares, at the rate of the last one."""
