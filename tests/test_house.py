@@ -23,12 +23,14 @@ FLOORS = [
     {"_newton"},
     {"_path", "_moments", "_grouped"},
     {"problem", "result", "store", "validation", "conventions", "errors", "blas", "unpenalised", "condense", "gram",
-     "families", "multipath", "joint", "rownorm", "rowwork", "cvpath", "information", "rules", "pieces"},
+     "families", "multipath", "joint", "rownorm", "rowwork", "cvpath", "information", "rules", "pieces",
+     "statement", "equivalents"},
     {"multinomial", "grouped", "several", "standard_form", "factors", "ridge", "ridges", "leave_one_out", "plumbing",
-     "held", "folds", "scoring"},
-    {"path", "duality", "certificate", "influence", "reference", "reference_logistic"},
+     "held", "folds", "scoring", "readers", "exchange"},
+    {"path", "duality", "certificate", "influence", "reference", "reference_logistic", "foreign", "foreign_results"},
     {"estimators", "multitask", "enet_cv", "skpaths", "glm", "logistic", "logistic_cv", "ridge_estimators", "ridge_cv",
-     "cv", "nested", "findings", "displays", "account", "plots", "sparse_tables", "tables", "report", "cli", "demo"},
+     "cv", "nested", "findings", "displays", "account", "plots", "sparse_tables", "tables", "report", "cli", "demo", "convert",
+     "patch"},
 ]
 FLOOR = {name: k for k, names in enumerate(FLOORS) for name in names}
 SILENT = [file for file in KERNELS if FLOOR.get(file.stem, 0) < FLOOR["_work"]]
@@ -44,6 +46,8 @@ EXEMPT = {
     ("result", "Path.save", "store"),
     ("cvpath", "CVPath.save", "store"),
     ("multipath", "MultiPath.save", "store"),
+    ("result", "Path.to_sklearn", "convert"),
+    ("exchange", "Exchange.to_sklearn", "convert"),
     ("cli", "_demo", "demo"),
 }
 
