@@ -57,7 +57,8 @@ def certify_estimator(est: Any, X: Any, y: Any, *, sample_weight: Any = None, of
 
     Notes
     -----
-    Without a penalty (LinearRegression, C=inf, α = 0) every column is free, and `gap` is a KKT residual. Where LIBLINEAR
+    Without a penalty (LinearRegression, C=inf, α = 0) every column is free, and where no finite dual point exists
+    (`kind`) `gap` is a KKT residual. Where LIBLINEAR
     fitted scikit-learn's LogisticRegression, the intercept is one more penalised column, constantly
     `intercept_scaling`, and is certified as that (the last column of `zero`, `nonzero`, `undecided`).
     """
@@ -79,8 +80,8 @@ def certify_estimator(est: Any, X: Any, y: Any, *, sample_weight: Any = None, of
         reader = reader_of(est)
         _fitted(est, X)
         s = reader.state(est, len(np.asarray(y)))
-        coef, intercept = np.asarray(est.coef_, dtype=np.float64), np.asarray(est.intercept_, dtype=np.float64)
-        coef = coef.toarray() if sp.issparse(est.coef_) else coef
+        coef = np.asarray(est.coef_.toarray() if sp.issparse(est.coef_) else est.coef_, dtype=np.float64)
+        intercept = np.asarray(est.intercept_, dtype=np.float64)
         y, sample_weight = CODINGS[reader.coding](est, y, sample_weight, s)
         if root == "sklearn" and getattr(est, "solver", None) == "liblinear" and s.fit_intercept:
             X, coef, s = _with_constant(est, X, coef, intercept, s)

@@ -190,7 +190,7 @@ READERS: dict[tuple[str, str], Reader] = {
     ("sklearn", "LinearRegression"): Reader(_least_squares),
     ("sklearn", "SGDRegressor"): Reader(_sgd), ("sklearn", "SGDClassifier"): Reader(_sgd, "labels"),
     **{("celer", name): Reader(_elastic_net) for name in (
-        "Lasso", "LassoCV", "ElasticNet", "ElasticNetCV", "MultiTaskLasso", "MultiTaskLassoCV")},
+        "Lasso", "LassoCV", "ElasticNet", "ElasticNetCV")},
     ("celer", "LogisticRegression"): Reader(_celer_logistic, "labels"),
     **{("skglm", name): Reader(_elastic_net) for name in ("Lasso", "WeightedLasso", "ElasticNet", "MultiTaskLasso")},
     ("skglm", "SparseLogisticRegression"): Reader(_sparse_logistic, "labels"),
