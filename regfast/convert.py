@@ -117,9 +117,7 @@ def _translate(est: Any, cls: Any) -> Any:
     lost = {name: value for name, value in params.items()
             if name not in there and value is not defaults[name].default and value != defaults[name].default}
     if lost:
-        said = ", ".join(f"{name}={value!r}" for name, value in lost.items())
-        warnings.warn(f"{cls.__module__.split('.')[0]}'s {cls.__name__} has no {said}: the converted model predicts the "
-                      "same, but a new fit of it would be another model", UserWarning, stacklevel=5)
+        _warn_of(cls, lost)
     params = {name: value for name, value in params.items() if name in there}
     if cls.__module__.startswith("sklearn"):
         params = _acceptable(params, cls.__name__, len(getattr(est, "classes_", ())))
@@ -131,6 +129,12 @@ def _translate(est: Any, cls: Any) -> Any:
     for name, value in fitted.items():
         setattr(new, name, copy.deepcopy(value))
     return new
+
+
+def _warn_of(cls: Any, lost: dict[str, Any]) -> None:
+    said = ", ".join(f"{name}={value!r}" for name, value in lost.items())
+    warnings.warn(f"{cls.__module__.split('.')[0]}'s {cls.__name__} has no {said}: the converted model predicts the same, "
+                  "but a new fit of it would be another model", UserWarning, stacklevel=6)
 
 
 def _prepare(new: Any) -> None:
@@ -170,6 +174,11 @@ def path_to_sklearn(path: Path, alpha: float) -> Any:
     ------
     ValueError
         The path has an offset, or a binomial response without labels: no estimator of scikit-learn predicts that.
+
+    Warns
+    -----
+    UserWarning
+        `l1_ratio` is lost, as in `to_sklearn`.
     """
     if path.has_offset:
         raise ValueError("this path was fitted with an offset, which no estimator of scikit-learn takes")
@@ -206,4 +215,6 @@ def _model_of(path: Path, alpha: float) -> tuple[str, dict[str, Any]]:
         return ("Lasso", {"alpha": alpha, **positive}) if ratio == 1 else (
             "ElasticNet", {"alpha": alpha, "l1_ratio": ratio, **positive})
     name = {"poisson": "PoissonRegressor", "gamma": "GammaRegressor"}.get(family, "TweedieRegressor")
+    if ratio:
+        _warn_of(original(name), {"l1_ratio": ratio})
     return name, {"alpha": alpha} | ({"power": float(family[8:-1])} if name == "TweedieRegressor" else {})
