@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from .displays import CVDisplay, PathDisplay
     from .enet_cv import ElasticNetCV, LassoCV, MultiTaskElasticNetCV, MultiTaskLassoCV
     from .estimators import ElasticNet, Lasso
-    from .glm import GammaRegressor, PoissonRegressor, TweedieRegressor
     from .foreign import certify_estimator
+    from .glm import GammaRegressor, PoissonRegressor, TweedieRegressor
     from .information import Criteria
     from .logistic import LogisticRegression
     from .logistic_cv import LogisticRegressionCV
@@ -52,9 +52,9 @@ __all__ = ["CVDisplay", "CVPath", "Certificate", "Comparison", "Criteria", "Elas
            "GammaRegressor", "Lasso", "LassoCV", "LogisticRegression", "LogisticRegressionCV", "MultiTaskElasticNet",
            "MultiTaskElasticNetCV", "MultiTaskLasso", "MultiTaskLassoCV", "NestedScore", "Path", "PathDisplay",
            "PoissonRegressor", "Ridge", "RidgeCV", "RidgeClassifier", "RidgeClassifierCV", "TweedieRegressor",
-           "__version__", "alpha_max", "certify", "certify_estimator", "compare_penalties", "conventions", "enet_path", "families", "fit_cv",
-           "fit_path", "from_sklearn", "lasso_path", "load", "patch_sklearn", "reference", "score_nested", "to_sklearn",
-           "unpatch_sklearn"]
+           "__version__", "alpha_max", "certify", "certify_estimator", "compare_penalties", "conventions", "enet_path",
+           "families", "fit_cv", "fit_path", "from_sklearn", "lasso_path", "load", "patch_sklearn", "reference",
+           "score_nested", "to_sklearn", "unpatch_sklearn"]
 
 
 def __getattr__(name: str) -> Any:

@@ -76,8 +76,8 @@ def _converted(est: Any, table: dict[Any, Any], source: str) -> Any:
     found: list[str] = []
     out = _walk(est, table, {}, found)
     if not found:
-        raise TypeError(f"est must be, or hold, an estimator of {source} with one of the names {', '.join(CLASSES)}; got "
-                        f"{type(est).__module__}.{type(est).__qualname__}")
+        raise TypeError(f"est must be, or hold, an estimator of {source} with one of the names {', '.join(CLASSES)}; "
+                        f"got {type(est).__module__}.{type(est).__qualname__}")
     return out
 
 
@@ -133,12 +133,12 @@ def _translate(est: Any, cls: Any) -> Any:
 
 def _warn_of(cls: Any, lost: dict[str, Any]) -> None:
     said = ", ".join(f"{name}={value!r}" for name, value in lost.items())
-    warnings.warn(f"{cls.__module__.split('.')[0]}'s {cls.__name__} has no {said}: the converted model predicts the same, "
-                  "but a new fit of it would be another model", UserWarning, stacklevel=6)
+    warnings.warn(f"{cls.__module__.split('.')[0]}'s {cls.__name__} has no {said}: the converted model predicts the "
+                  "same, but a new fit of it would be another model", UserWarning, stacklevel=6)
 
 
 def _prepare(new: Any) -> None:
-    """Let a regressor of another likelihood keep its loss, which only its `fit` makes; attributes are set afterwards."""
+    """Give a regressor of another likelihood its loss, which only a fit makes; attributes are set afterwards."""
     if hasattr(new, "_family"):
         new._fitted = new._family()
     elif type(new).__name__ in ("PoissonRegressor", "GammaRegressor", "TweedieRegressor"):
@@ -184,7 +184,7 @@ def path_to_sklearn(path: Path, alpha: float) -> Any:
         raise ValueError("this path was fitted with an offset, which no estimator of scikit-learn takes")
     if path.family == "binomial" and path.classes_ is None:
         raise ValueError("a fit to fractions or counts has no labels, which scikit-learn's LogisticRegression predicts")
-    coef, intercept = path.coef_at(alpha), path.intercept_at(alpha)
+    coef, intercept = path.coef_at(alpha), np.asarray(path.intercept_at(alpha))[()]
     name, params = _model_of(path, float(alpha))
     new = original(name)(fit_intercept=path.fit_intercept, **params)
     _prepare(new)

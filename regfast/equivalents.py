@@ -292,7 +292,8 @@ def _spark(s: Statement) -> list[str]:
             strength, share = f"{strength} * mix", f"{s.l1_ratio!r} / mix"
     lines += [f'model = {name}(featuresCol="features", labelCol="label", weightCol="weight", {solver}'
               f"regParam={strength},",
-              f"    elasticNetParam={share}, standardization={bool(s.standardize)}, fitIntercept={bool(s.fit_intercept)},"
+              f"    elasticNetParam={share}, standardization={bool(s.standardize)}, "
+              f"fitIntercept={bool(s.fit_intercept)},"
               " tol=1e-12, maxIter=10_000)"]
     return lines
 

@@ -23,7 +23,7 @@ class Exchange:
         Parameters
         ----------
         library : {"glmnet", "sklearn", "liblinear", "statsmodels", "spark"}
-            glmnet's is R. All of it reads X and y, and w where there are sample weights; y − o where there is an offset.
+            glmnet's is R. All of it reads X and y; sample weights are to be put in where it says so.
 
         Returns
         -------

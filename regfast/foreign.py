@@ -25,18 +25,19 @@ def certify_estimator(est: Any, X: Any, y: Any, *, sample_weight: Any = None, of
     est : fitted estimator
         Of scikit-learn: Lasso, ElasticNet, LassoLars, their forms with cross-validation and for several tasks, Ridge,
         RidgeClassifier, LogisticRegression, PoissonRegressor, GammaRegressor, TweedieRegressor, LinearRegression,
-        SGDRegressor ("squared_error"), SGDClassifier ("log_loss", two classes); the same names of regfast and celer; of
-        skglm Lasso, WeightedLasso, ElasticNet, MultiTaskLasso, SparseLogisticRegression; glum's
-        GeneralizedLinearRegressor; adelie's GroupElasticNet; statsmodels' results of OLS, WLS, GLM and Logit; a `Path` or
-        `CVPath`. A Pipeline that ends in one (X is transformed), a search that chose one.
+        SGDRegressor ("squared_error"), SGDClassifier ("log_loss", two classes); the same names of regfast; of celer
+        Lasso, ElasticNet, LassoCV, ElasticNetCV, LogisticRegression; of skglm Lasso, WeightedLasso, ElasticNet,
+        MultiTaskLasso, SparseLogisticRegression; glum's GeneralizedLinearRegressor; adelie's GroupElasticNet;
+        statsmodels' results of OLS, WLS, GLM, Logit and Poisson; a `Path` or `CVPath`. A Pipeline that ends in one (X
+        is transformed), a search that chose one.
     X, y : data of the fit
         As `est` took them; for statsmodels the design with its constant.
     sample_weight : (n,), optional
         As the fit had them; class weights are read from `est`.
     offset : (n,), optional
     alpha, l1_ratio : float, optional
-        In regfast's terms, for what does not say it itself: results of statsmodels' fit_regularized, which keep neither,
-        and paths (`Path`, adelie), of which `alpha` names the solution.
+        In regfast's terms, for what does not say it itself: results of statsmodels' fit_regularized, which keep
+        neither, and paths (`Path`, adelie), of which `alpha` names the solution.
 
     Returns
     -------
@@ -119,6 +120,8 @@ def _unwrap(est: Any, X: Any) -> tuple[Any, Any]:
     while True:
         if hasattr(est, "best_estimator_"):
             est = est.best_estimator_
+        elif type(est).__name__.endswith("SearchCV"):
+            raise _not_fitted(est)
         elif hasattr(est, "steps") and hasattr(est, "named_steps"):
             X = est[:-1].transform(X) if len(est.steps) > 1 else X
             est = est.steps[-1][1]
@@ -126,11 +129,16 @@ def _unwrap(est: Any, X: Any) -> tuple[Any, Any]:
             return est, X
 
 
-def _fitted(est: Any, X: Any) -> None:
+def _not_fitted(est: Any) -> Exception:
     from sklearn.exceptions import NotFittedError
 
+    error: Exception = NotFittedError(f"this {type(est).__name__} is not fitted, so that there is nothing to certify")
+    return error
+
+
+def _fitted(est: Any, X: Any) -> None:
     if not hasattr(est, "coef_"):
-        raise NotFittedError(f"this {type(est).__name__} is not fitted, so that there is nothing to certify")
+        raise _not_fitted(est)
     names, given = getattr(est, "feature_names_in_", None), check.as_data(X).names
     if names is not None and given is not None and list(names) != list(given):
         raise ValueError(f"X must have the feature names of the fit, in their order: {list(names)[:5]}...; got "

@@ -26,7 +26,7 @@ def of_statsmodels(result: Any, X: Any, y: Any, alpha: float | None,
     ValueError
         A penalised fit whose `alpha` and `l1_ratio` are not given, or a family or link that regfast does not have.
     """
-    model = getattr(result, "model", None)
+    model: Any = getattr(result, "model", None)
     name = type(model).__name__
     if name not in (*MODELS, "GLM"):
         raise TypeError(f"statsmodels' {name} is not known. Known are results of OLS, WLS, GLM, Logit and Poisson")
@@ -61,8 +61,8 @@ def of_adelie(est: Any, alpha: float | None) -> tuple[Statement, Float, float]:
     """
     state, lambdas = est.state_, np.ravel(est.lambda_)
     if est.family not in ("gaussian", "binomial", "poisson") or (np.asarray(state.group_sizes) != 1).any():
-        raise ValueError("family must be 'gaussian', 'binomial' or 'poisson', of features without groups; certify takes "
-                         f"coefficients of others; got family={est.family!r}")
+        raise ValueError("family must be 'gaussian', 'binomial' or 'poisson', of features without groups; got "
+                         f"family={est.family!r}: give its coefficients to certify")
     at = np.arange(len(lambdas)) if alpha is None else np.flatnonzero(np.isclose(lambdas, alpha, rtol=1e-9, atol=0))
     if len(at) != 1:
         raise ValueError(f"alpha must name one of the strengths of the path, {lambdas.tolist()}; got {alpha}")

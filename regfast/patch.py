@@ -16,9 +16,9 @@ from importlib import import_module
 from threading import RLock
 from typing import Any
 
-CLASSES = ("Lasso", "LassoCV", "ElasticNet", "ElasticNetCV", "MultiTaskLasso", "MultiTaskLassoCV", "MultiTaskElasticNet",
-           "MultiTaskElasticNetCV", "Ridge", "RidgeCV", "RidgeClassifier", "RidgeClassifierCV", "LogisticRegression",
-           "LogisticRegressionCV", "PoissonRegressor", "GammaRegressor", "TweedieRegressor")
+CLASSES = ("Lasso", "LassoCV", "ElasticNet", "ElasticNetCV", "MultiTaskLasso", "MultiTaskLassoCV",
+           "MultiTaskElasticNet", "MultiTaskElasticNetCV", "Ridge", "RidgeCV", "RidgeClassifier", "RidgeClassifierCV",
+           "LogisticRegression", "LogisticRegressionCV", "PoissonRegressor", "GammaRegressor", "TweedieRegressor")
 """Estimators that both libraries have."""
 
 NAMES = (*CLASSES, "lasso_path", "enet_path")

@@ -1,4 +1,4 @@
-"""What the estimators of this and other libraries minimise, read from their parameters: nothing of theirs is imported."""
+"""What estimators of this and other libraries minimise, read from their parameters; nothing of theirs is imported."""
 
 from __future__ import annotations
 
@@ -144,17 +144,15 @@ def _celer_logistic(est: Any, n: int | None) -> Statement:
     return Statement("binomial", 1 / float(est.C), True, 1.0, bool(est.fit_intercept))
 
 
-GLUM_FAMILIES = {"normal": "gaussian", "gaussian": "gaussian", "poisson": "poisson", "gamma": "gamma",
-                 "binomial": "binomial", "tweedie": "tweedie(1.5)"}
-CANONICAL = {"gaussian": "identity", "binomial": "logit"}
+GLUM_FAMILIES = {"normal": "gaussian", "tweedie": "tweedie(1.5)"}
 
 
 def _glum(est: Any, n: int | None) -> Statement:
     name = re.sub(r"\s", "", est.family) if isinstance(est.family, str) else type(est.family).__name__
     family = families.get(GLUM_FAMILIES.get(name, name)).name
     if est.link not in ("auto", families.get(family).link):
-        raise ValueError(f"link must be 'auto' or {families.get(family).link!r}; got {est.link!r}, a model that is none "
-                         "of regfast's")
+        raise ValueError(f"link must be 'auto' or {families.get(family).link!r}; got {est.link!r}, a model that is "
+                         "none of regfast's")
     if getattr(est, "alpha_search", False) or getattr(est, "A_ineq", None) is not None:
         raise ValueError("alpha_search and A_ineq must be left out: name one alpha, and no inequality between "
                          "coefficients")
@@ -164,8 +162,7 @@ def _glum(est: Any, n: int | None) -> Statement:
     if l2 is not None and l2.ndim == 2:
         raise ValueError("P2 must be a diagonal, (p,); got a matrix, which regfast has no penalty for")
     used = [part for part, share in ((l1, ratio), (l2, 1 - ratio)) if share > 0]
-    if len(used) == 2 and not (used[0] is used[1] is None or np.array_equal(
-            *(1.0 if part is None else part for part in used))):
+    if len({None if part is None else tuple(part) for part in used}) > 1:
         raise ValueError("P1 and P2 must be equal: one factor multiplies both parts of regfast's penalty")
     lo, hi = est.lower_bounds, est.upper_bounds
     bounds = None if lo is None and hi is None else (-np.inf if lo is None else lo, np.inf if hi is None else hi)

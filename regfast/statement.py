@@ -15,7 +15,7 @@ class Statement(NamedTuple):
     family : str
         As `fit_path` takes it.
     strength : float
-        α, or Σw·α where `summed`: C and Ridge's alpha stand beside a sum over rows, and α depends on how many there are.
+        α, or Σw·α where `summed`: C and Ridge's alpha stand beside a sum over rows, and α depends on their number.
     summed : bool
     l1_ratio : float
     fit_intercept, standardize : bool

@@ -1,4 +1,4 @@
-"""Every estimator among scikit-learn's tools, one table: what works with its own works with these, and gives the same."""
+"""Every estimator among scikit-learn's tools: what works with its own works with these, and gives the same."""
 
 import dataclasses
 import io
@@ -219,7 +219,8 @@ def program() -> Any:
                                  ("numbers", StandardScaler().set_fit_request(sample_weight=False), ["age", "dose"])])
     scoring = get_scorer("neg_log_loss").set_score_request(sample_weight=True)
     model = LogisticRegressionCV(Cs=5, cv=GroupKFold(4), scoring=scoring, tol=1e-12, max_iter=10_000,
-                                 solver="newton-cholesky", l1_ratios=(0.0,), use_legacy_attributes=False).set_fit_request(sample_weight=True)
+                                 solver="newton-cholesky", l1_ratios=(0.0,), use_legacy_attributes=False)
+    model.set_fit_request(sample_weight=True)
     steps = Pipeline([("prepare", prepare), ("model", model)])
     return GridSearchCV(steps, {"prepare__text__drop": ["first", None], "model__fit_intercept": [True, False]},
                         cv=GroupKFold(3))

@@ -2,6 +2,8 @@
 
 import inspect
 import pickle
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -173,9 +175,9 @@ def test_inside_others(name: str) -> None:
 def test_refusals() -> None:
     with pytest.raises(TypeError, match=r"est must be, or hold, an estimator of scikit-learn .*StandardScaler"):
         from_sklearn(StandardScaler())
-    with pytest.raises(TypeError, match="est must be, or hold, an estimator of scikit-learn .*LassoLars"):
+    with pytest.raises(TypeError, match=r"est must be, or hold, an estimator of scikit-learn .*LassoLars"):
         from_sklearn(theirs.LassoLars())
-    with pytest.raises(TypeError, match="an estimator of regfast with one of the names Lasso, .*sklearn"):
+    with pytest.raises(TypeError, match=r"an estimator of regfast with one of the names Lasso, .*sklearn"):
         to_sklearn(theirs.Lasso())
 
 
@@ -184,7 +186,8 @@ def test_refusals() -> None:
 PATHS: dict[str, tuple[str, dict[str, Any]]] = {
     "lasso": ("number", {}), "positive": ("number", {"bounds": (0, np.inf)}), "net": ("number", {"l1_ratio": 0.4}),
     "ridge": ("number", {"l1_ratio": 0.0, "fit_intercept": False}), "two": ("two", {"family": "binomial"}),
-    "three": ("three", {"family": "multinomial", "l1_ratio": 0.0}), "count": ("count", {"family": "poisson", "l1_ratio": 0.0}),
+    "three": ("three", {"family": "multinomial", "l1_ratio": 0.0}),
+    "count": ("count", {"family": "poisson", "l1_ratio": 0.0}),
     "amount": ("amount", {"family": "gamma", "l1_ratio": 0.0}),
     "tweedie": ("count", {"family": "tweedie(1.5)", "l1_ratio": 0.0}),
     "numbers": ("numbers", {"family": "multigaussian"}),
@@ -221,3 +224,15 @@ def test_rules_and_refusals_of_paths() -> None:
         regfast.fit_path(X, NUMBER, offset=ETA, n_alphas=2).to_sklearn(0.1)
     with pytest.raises(ValueError, match="has no labels"):
         regfast.fit_path(X, np.linspace(0.1, 0.9, len(X)), family="binomial", alphas=[0.1]).to_sklearn(0.1)
+
+
+def test_the_code_in_the_docs_runs() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "migrating.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 5
+    names: dict[str, Any] = {"X": X, "y": NUMBER}
+    try:
+        for block in blocks:
+            exec(block, names)
+    finally:
+        regfast.unpatch_sklearn()

@@ -196,6 +196,8 @@ def test_refusals(name: str) -> None:
 def test_what_is_missing_or_wrong() -> None:
     with pytest.raises(NotFittedError, match="Lasso is not fitted"):
         certify_estimator(theirs.Lasso(), X, NUMBER)
+    with pytest.raises(NotFittedError, match="GridSearchCV is not fitted"):
+        certify_estimator(GridSearchCV(theirs.Lasso(), {}, refit=False).fit(X, NUMBER), X, NUMBER)
     with pytest.raises(ValueError, match="must be fitted: its alpha is chosen then"):
         regfast.LassoCV().equivalent("sklearn")
     model = regfast.LogisticRegression().fit(X, TWO)
@@ -212,8 +214,9 @@ def fitted(module: Any, name: str, kind: str, arguments: dict[str, Any]) -> tupl
 
 
 CELER: list[tuple[str, str, dict[str, Any]]] = [
-    ("Lasso", "number", {"alpha": 0.1, "weights": np.array([1, 2, 0.5, 1, 1])}), ("ElasticNet", "number", {
-        "alpha": 0.1, "l1_ratio": 0.4, "weights": np.array([1, 2, 0.5, 1, 1])}), ("LogisticRegression", "two", {"C": 0.7})]
+    ("Lasso", "number", {"alpha": 0.1, "weights": np.array([1, 2, 0.5, 1, 1])}),
+    ("ElasticNet", "number", {"alpha": 0.1, "l1_ratio": 0.4, "weights": np.array([1, 2, 0.5, 1, 1])}),
+    ("LogisticRegression", "two", {"C": 0.7})]
 
 
 @pytest.mark.parametrize(("name", "kind", "arguments"), CELER, ids=[name for name, _, _ in CELER])

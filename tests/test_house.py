@@ -29,8 +29,8 @@ FLOORS = [
      "held", "folds", "scoring", "readers", "exchange"},
     {"path", "duality", "certificate", "influence", "reference", "reference_logistic", "foreign", "foreign_results"},
     {"estimators", "multitask", "enet_cv", "skpaths", "glm", "logistic", "logistic_cv", "ridge_estimators", "ridge_cv",
-     "cv", "nested", "findings", "displays", "account", "plots", "sparse_tables", "tables", "report", "cli", "demo", "convert",
-     "patch"},
+     "cv", "nested", "findings", "displays", "account", "plots", "sparse_tables", "tables", "report", "cli", "demo",
+     "convert", "patch"},
 ]
 FLOOR = {name: k for k, names in enumerate(FLOORS) for name in names}
 SILENT = [file for file in KERNELS if FLOOR.get(file.stem, 0) < FLOOR["_work"]]
