@@ -104,8 +104,9 @@ def _walk(x: Any, table: dict[Any, Any], memo: dict[int, Any], found: list[str])
         new = type(x)(_walk(value, table, memo, found) for value in x)
     elif isinstance(x, np.ndarray) and x.dtype == object:
         new = x.copy()
-        for at, value in np.ndenumerate(x):
-            new[at] = _walk(value, table, memo, found)
+        raw = new.view(np.ndarray)  # of a masked array too, whose mask stays
+        for at, value in np.ndenumerate(raw):
+            raw[at] = _walk(value, table, memo, found)
     memo[id(x)] = (x, new)  # with x, so that no later object takes its id
     return new
 
@@ -120,7 +121,7 @@ def _translate(est: Any, cls: Any) -> Any:
         _warn_of(cls, lost)
     params = {name: value for name, value in params.items() if name in there}
     if cls.__module__.startswith("sklearn"):
-        params = _acceptable(params, cls.__name__, len(getattr(est, "classes_", ())))
+        params = _acceptable(params, cls.__name__)
     new = cls(**params)
     fitted = {name: value for name, value in vars(est).items()
               if name in CARRIED or (name.endswith("_") and not name.startswith("_"))}
@@ -145,13 +146,14 @@ def _prepare(new: Any) -> None:
         new.fit(np.zeros((2, 1)), np.ones(2))
 
 
-def _acceptable(params: dict[str, Any], name: str, classes: int) -> dict[str, Any]:
+def _acceptable(params: dict[str, Any], name: str) -> dict[str, Any]:
     """Parameters with a `solver` that scikit-learn takes for this penalty and that leaves the intercept alone."""
     if not name.startswith("LogisticRegression"):
         return params
     ratios = params.get("l1_ratios" if name.endswith("CV") else "l1_ratio")
-    uses_l1 = params["penalty"] in ("l1", "elasticnet") or (
-        params["penalty"] == "deprecated" and ratios is not None and bool(np.any(np.asarray(ratios, dtype=float) > 0)))
+    penalty = params.get("penalty", "deprecated")
+    uses_l1 = penalty in ("l1", "elasticnet") or (
+        penalty == "deprecated" and ratios is not None and bool(np.any(np.asarray(ratios, dtype=float) > 0)))
     solver = params["solver"]
     if solver == "liblinear" or (uses_l1 and solver != "saga"):
         solver = "saga" if uses_l1 else "lbfgs"

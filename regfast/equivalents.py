@@ -174,7 +174,7 @@ def _glmnet(s: Statement) -> list[str]:
     _known("glmnet", s, R_FAMILIES)
     family = R_FAMILIES[s.family.split("(")[0]].format(power=s.family[8:-1])
     # a family as an object is fitted by steps that glmnet's `thresh` does not govern
-    exact = ["glmnet.control(epsnr = 1e-14, mxitnr = 1000)"] * ("(" in family)
+    exact = ["glmnet.control(epsnr = 1e-13, mxitnr = 1000)"] * ("(" in family)
     lines = ["library(glmnet)", *exact, "", "w <- rep(1, NROW(y))  # sample weights, if there are any"]
     if isinstance(s.class_weight, dict):
         pairs = ", ".join(f'"{label}" = {float(v)!r}' for label, v in s.class_weight.items())

@@ -66,7 +66,7 @@ def _positive(est: Any) -> Any:
 
 
 def _together(est: Any) -> bool:
-    return type(est).__name__.startswith("MultiTask") or any("MultiTask" in c.__name__ for c in type(est).__mro__)
+    return any(cls.__name__.startswith("MultiTask") for cls in type(est).__mro__)
 
 
 def _elastic_net(est: Any, n: int | None) -> Statement:

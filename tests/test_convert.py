@@ -125,8 +125,8 @@ INSIDE: dict[str, Any] = {
     "selection": lambda lib: make_pipeline(SelectFromModel(lib.Lasso(0.1)), lib.Ridge()),
     "search": lambda lib: GridSearchCV(make_pipeline(StandardScaler(), lib.ElasticNet()),
                                        {"elasticnet__alpha": [0.01, 0.1]}, cv=3),
-    "models as parameters": lambda lib: GridSearchCV(make_pipeline(StandardScaler(), lib.Lasso(0.1)), {
-        "lasso": [lib.Lasso(0.1), lib.Ridge()]}, cv=3),
+    "models as parameters": lambda lib: GridSearchCV(make_pipeline(StandardScaler(), lib.Lasso(0.1)), [
+        {"lasso": [lib.Lasso(0.1), lib.Ridge()]}, {"lasso__alpha": [0.2]}], cv=3),
     "columns": lambda lib: make_pipeline(ColumnTransformer([
         ("chosen", SelectFromModel(lib.Lasso(0.1)), list("abc"))], remainder="passthrough"), lib.Ridge()),
     "stack": lambda lib: StackingRegressor([("a", lib.Lasso(0.1)), ("b", lib.Ridge())], lib.RidgeCV([0.1, 1.0])),
@@ -164,6 +164,9 @@ def test_inside_others(name: str) -> None:
     there = to_sklearn(ours)
     assert held(there) == {"sklearn"}
     assert held(ours) == {"regfast"}  # which is left as it was
+    if hasattr(there, "cv_results_"):
+        for key, values in ours.cv_results_.items():
+            assert_array_equal(np.ma.getmaskarray(there.cv_results_[key]), np.ma.getmaskarray(values))
     assert_allclose(there.predict(FRAME), before, rtol=1e-12)
     back = from_sklearn(INSIDE[name](theirs).fit(FRAME, NUMBER))
     assert held(back) == {"regfast"}

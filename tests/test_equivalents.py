@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import warnings
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -187,24 +188,28 @@ def glmnet_cases() -> list[tuple[Statement, bool]]:
         for options in GLMNET.values():
             if (several and "has_offset" in options) or (family == "multigaussian" and "bounds" in options):
                 continue
+            if family in ("gamma", "tweedie(1.5)") and "fit_intercept" in options:
+                continue  # by its own word glmnet's steps do not converge there, however many
             for l1_ratio in (0.0, 0.4, 1.0):
                 for weighted in (False, True):
                     s = Statement(family, ALPHA, l1_ratio=l1_ratio, **options)
                     out.append((s._replace(grouped=family == "multigaussian"), weighted))
                     if family == "multinomial" and "bounds" not in options:
                         out.append((s._replace(grouped=True), weighted))
-    return [case for case in out if not case[0].family.startswith("tweedie")]
+    return [case for case in out if has("statmod") or not case[0].family.startswith("tweedie")]
 
 
-def has_glmnet() -> bool:
+@cache
+def has(package: str) -> bool:
+    """Whether R has a package."""
     if shutil.which("Rscript") is None:
         return False
-    asked = subprocess.run(["Rscript", "-e", "library(glmnet)"], capture_output=True, timeout=120, check=False)
+    asked = subprocess.run(["Rscript", "-e", f"library({package})"], capture_output=True, timeout=120, check=False)
     return asked.returncode == 0
 
 
 def test_glmnet(tmp_path: Path) -> None:
-    if not has_glmnet():
+    if not has("glmnet"):
         pytest.skip("R with glmnet is not installed")
     np.savetxt(tmp_path / "X", X, fmt="%.17g")
     np.savetxt(tmp_path / "w", W, fmt="%.17g")
