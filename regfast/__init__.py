@@ -10,17 +10,20 @@ from ._version import __version__
 if TYPE_CHECKING:
     from . import conventions, families, reference
     from .certificate import Certificate, certify
+    from .convert import from_sklearn, to_sklearn
     from .cv import fit_cv
     from .cvpath import CVPath
     from .displays import CVDisplay, PathDisplay
     from .enet_cv import ElasticNetCV, LassoCV, MultiTaskElasticNetCV, MultiTaskLassoCV
     from .estimators import ElasticNet, Lasso
+    from .foreign import certify_estimator
     from .glm import GammaRegressor, PoissonRegressor, TweedieRegressor
     from .information import Criteria
     from .logistic import LogisticRegression
     from .logistic_cv import LogisticRegressionCV
     from .multitask import MultiTaskElasticNet, MultiTaskLasso
     from .nested import Comparison, NestedScore, compare_penalties, score_nested
+    from .patch import patch_sklearn, unpatch_sklearn
     from .path import alpha_max, fit_path
     from .result import Path
     from .ridge_cv import RidgeClassifierCV, RidgeCV
@@ -40,16 +43,18 @@ _HOME = {
     "RidgeCV": "ridge_cv", "RidgeClassifierCV": "ridge_cv", "LassoCV": "enet_cv", "ElasticNetCV": "enet_cv",
     "MultiTaskLassoCV": "enet_cv", "MultiTaskElasticNetCV": "enet_cv", "LogisticRegressionCV": "logistic_cv",
     "score_nested": "nested", "compare_penalties": "nested", "PathDisplay": "displays", "CVDisplay": "displays",
-    "NestedScore": "nested", "Comparison": "nested", "conventions": "", "families": "", "reference": "",
-    "torch": "",  # (not in __all__: a star import must not hide PyTorch)
+    "NestedScore": "nested", "Comparison": "nested", "certify_estimator": "foreign", "to_sklearn": "convert",
+    "from_sklearn": "convert", "patch_sklearn": "patch", "unpatch_sklearn": "patch", "conventions": "", "families": "",
+    "reference": "", "torch": "",  # (the last not in __all__: a star import must not hide PyTorch)
 }
 
 __all__ = ["CVDisplay", "CVPath", "Certificate", "Comparison", "Criteria", "ElasticNet", "ElasticNetCV",
            "GammaRegressor", "Lasso", "LassoCV", "LogisticRegression", "LogisticRegressionCV", "MultiTaskElasticNet",
            "MultiTaskElasticNetCV", "MultiTaskLasso", "MultiTaskLassoCV", "NestedScore", "Path", "PathDisplay",
            "PoissonRegressor", "Ridge", "RidgeCV", "RidgeClassifier", "RidgeClassifierCV", "TweedieRegressor",
-           "__version__", "alpha_max", "certify", "compare_penalties", "conventions", "enet_path", "families", "fit_cv",
-           "fit_path", "lasso_path", "load", "reference", "score_nested"]
+           "__version__", "alpha_max", "certify", "certify_estimator", "compare_penalties", "conventions", "enet_path",
+           "families", "fit_cv", "fit_path", "from_sklearn", "lasso_path", "load", "patch_sklearn", "reference",
+           "score_nested", "to_sklearn", "unpatch_sklearn"]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .equivalents import Code
 from .information import Criteria
 from .result import Kind, Path
 from .rules import Rule, parse, position
@@ -179,6 +180,16 @@ class CVPath:
                               if part.dtype.kind == "f" else object)
             out[test] = part
         return out
+
+    def equivalent(self, library: str, rule: Rule = "min", X: Any = None, y: Any = None, **data: Any) -> Code:
+        """Code that fits the model that `rule` picks in another library; parameters as in `alpha`, and `library`."""
+        path, alpha = self._model(rule, X, y, data)
+        return path.equivalent(library, alpha)
+
+    def to_sklearn(self, rule: Rule = "min", X: Any = None, y: Any = None, **data: Any) -> Any:
+        """scikit-learn's fitted estimator with the coefficients that `rule` picks; parameters as in `alpha`."""
+        path, alpha = self._model(rule, X, y, data)
+        return path.to_sklearn(alpha)
 
     def plot(self) -> Figure:
         """The cross-validation curve beside the coefficient profiles (see `regfast.plots.plot_overview`)."""

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 from .blas import single_threaded
 from .condense import condense
 from .errors import NO_MEMORY, STATUS, warn_not_converged
+from .exchange import Exchange
 from .folds import Fold, row_numbers
 from .problem import RIDGE_GRID, Null, Problem, start
 from .result import Path
@@ -29,7 +30,7 @@ class Solution(NamedTuple):
     null: float  # P_null, which the gap is relative to
 
 
-class TakesSparse(BaseEstimator):
+class TakesSparse(Exchange, BaseEstimator):
     """An estimator that fits and predicts sparse X as it is."""
 
     def __sklearn_tags__(self) -> Any:

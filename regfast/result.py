@@ -11,9 +11,11 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from . import families
+from .equivalents import Code, equivalent
 from .information import Criteria
 from .predictor import linear_predictor
 from .rules import on_path, parse
+from .statement import Statement
 from .validation import Float, as_data, vector
 
 if TYPE_CHECKING:
@@ -263,6 +265,25 @@ class Path:
         from .influence import at_most
 
         return at_most(self, k, X, y, **data)
+
+    # ---- elsewhere
+
+    def statement(self, alpha: float) -> Statement:
+        """What the solution at α minimises."""
+        return Statement(self.family, float(alpha), False, self.l1_ratio, self.fit_intercept, self.standardize,
+                         self.penalty_factors, self.bounds, self.grouped or self.family == "multigaussian",
+                         has_offset=self.has_offset)
+
+    def equivalent(self, library: str, alpha: float) -> Code:
+        """Code that fits the model at α in another library: see `Lasso.equivalent`."""
+        self._weights(alpha)
+        return equivalent(self.statement(alpha), library)
+
+    def to_sklearn(self, alpha: float) -> Any:
+        """scikit-learn's fitted estimator with the coefficients at α: see `regfast.to_sklearn`."""
+        from .convert import path_to_sklearn
+
+        return path_to_sklearn(self, alpha)
 
     @property
     def n_coefs(self) -> NDArray[np.int64]:

@@ -215,7 +215,8 @@ def path(problem: Problem, alphas: Float, null: Null, tol: float, early_stop: bo
     codes = np.append(codes[:done], [INTERRUPTED] if cut else [])
     used = np.flatnonzero(coef.any(axis=1)).astype(np.int32)
     data = np.ascontiguousarray(coef[used, :done].T).ravel()
-    coefs = sp.csc_array((data, np.tile(used, done), len(used) * np.arange(done + 1)), shape=(form.p, done))
+    starts = len(used) * np.arange(done + 1, dtype=np.int32)
+    coefs = sp.csc_array((data, np.tile(used, done), starts), shape=(form.p, done))
     coefs.eliminate_zeros()
     return (coefs.data, coefs.indices, coefs.indptr, b0[:done], found.values[:done], gaps[:done],
             np.full(done, found.steps), np.full(done, form.reads), codes.astype(np.intp))

@@ -24,13 +24,13 @@ FLOORS = [
     {"_path", "_moments", "_grouped", "_softmax"},
     {"problem", "result", "store", "validation", "conventions", "errors", "blas", "unpenalised", "condense", "gram",
      "predictor", "families", "multipath", "joint", "fenchel", "rownorm", "rowwork", "cvpath", "information", "rules",
-     "pieces", "prox", "steps"},
+     "pieces", "prox", "steps", "statement", "equivalents"},
     {"multinomial", "pairs", "turns", "grouped", "several", "standard_form", "factors", "ridge", "ridges",
-     "leave_one_out", "plumbing", "held", "folds", "scoring", "proximal"},
-    {"path", "duality", "certificate", "influence", "reference", "reference_logistic"},
+     "leave_one_out", "plumbing", "held", "folds", "scoring", "proximal", "readers", "exchange"},
+    {"path", "duality", "certificate", "influence", "reference", "reference_logistic", "foreign", "foreign_results"},
     {"estimators", "multitask", "enet_cv", "skpaths", "glm", "logistic", "logistic_cv", "ridge_estimators", "ridge_cv",
      "cv", "nested", "findings", "displays", "account", "plots", "sparse_tables", "tables", "report", "cli", "demo",
-     "networks", "last_layer", "torch"},
+     "networks", "last_layer", "torch", "convert", "patch"},
 ]
 FLOOR = {name: k for k, names in enumerate(FLOORS) for name in names}
 SILENT = [file for file in KERNELS if FLOOR.get(file.stem, 0) < FLOOR["_work"]]
@@ -46,6 +46,8 @@ EXEMPT = {
     ("result", "Path.save", "store"),
     ("cvpath", "CVPath.save", "store"),
     ("multipath", "MultiPath.save", "store"),
+    ("result", "Path.to_sklearn", "convert"),
+    ("exchange", "Exchange.to_sklearn", "convert"),
     ("cli", "_demo", "demo"),
 }
 
