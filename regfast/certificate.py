@@ -66,8 +66,8 @@ def certify(X: Any, y: Any, coef: Any, intercept: Any = 0.0, *, alpha: float, l1
         The L1 part is α l1_ratio Σ_j v_j s_j ‖b_j·‖₂, over the C coefficients of a column, and not Σ_c |b_jc|; for
         families of several linear predictors, without `bounds`.
     **same
-        `family`, `sample_weight`, `offset`, `fit_intercept`, `standardize`, `penalty_factors`, `bounds`, as in
-        `fit_path`; they define the objective. Note that `standardize` is True unless said otherwise.
+        `family`, `sample_weight`, `offset`, `fit_intercept`, `standardize`, `penalty_factors`, `bounds`, `dropout`,
+        `X_unlabeled`, `unlabeled_weight`, as in `fit_path`; they define the objective. Note that `standardize` is True unless said otherwise.
 
     Returns
     -------
@@ -174,12 +174,13 @@ def merged(problem: Problem, b: Float) -> Float:
 
 
 def _penalty(problem: Problem, b: Float, alpha: float) -> float:
-    """α Σ v_j [ l1_ratio s_j|b_j| + (1 − l1_ratio)/2 s_j² b_j² ], b (C, p)"""
+    """α Σ v_j [ l1_ratio s_j|b_j| + (1 − l1_ratio)/2 s_j² b_j² ] + ½ Σ d_j b_j², b (C, p)"""
     size = problem.scale * (np.linalg.norm(b, axis=0) if problem.penalties.grouped else np.abs(b))
     v = np.where(size != 0, problem.penalties.factors, 0.0)
     ratio = problem.penalties.l1_ratio
     square = (1 - ratio) / 2 * size**2 if ratio < 1 else 0.0  # which may overflow
-    return float(alpha * (v * (ratio * size + square)).sum())
+    dropped = 0.0 if problem.ridge is None else float((problem.ridge * b**2).sum()) / 2
+    return float(alpha * (v * (ratio * size + square)).sum()) + dropped
 
 
 def _support(problem: Problem, b: Float, pull: Float, gap: float, alpha: float) -> tuple[Indices, Indices, Indices]:
@@ -204,8 +205,9 @@ def _support(problem: Problem, b: Float, pull: Float, gap: float, alpha: float) 
     ids = ids[problem.twin_of[ids] == ids]
     proved = everything[:0]
     if problem.family.quadratic and 0 < ids.size <= min(UNDECIDED_LIMIT, problem.data.design.n):
-        G = correlation_matrix(problem, ids) + alpha * np.diag(
-            v[ids] * (1 - problem.penalties.l1_ratio) * problem.scale[ids] ** 2 / problem.curvature[ids])
+        ridge = alpha * v[ids] * (1 - problem.penalties.l1_ratio) * problem.scale[ids] ** 2
+        ridge += 0 if problem.ridge is None else problem.ridge[ids]
+        G = correlation_matrix(problem, ids) + np.diag(ridge / problem.curvature[ids])
         try:
             L = scipy.linalg.cholesky(G, lower=True)
             if np.diag(L).min() ** 2 > 1e3 * EPS * len(ids):

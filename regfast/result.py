@@ -94,6 +94,8 @@ class Path:
     penalty_factors: Float | None
     bounds: tuple[Float, Float] | None
     has_offset: bool
+    dropout: float = 0.0
+    has_unlabeled: bool = False
 
     def __len__(self) -> int:
         return len(self.alphas)

@@ -90,7 +90,7 @@ cdef class Fit(Newton):
             if status < INTERRUPTED:
                 outcome = self.proof_by_all(1, &m)
                 status = outcome if outcome != OK else status
-            null = self.loss.value(&self._eta[0], &self.q)
+            null = self.objective(1)
             if null <= floor or (self._block.shape[0] or self._loose.shape[0]) and null <= 1e-20 * value:
                 null = 0
             self.scale = null

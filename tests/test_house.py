@@ -23,7 +23,7 @@ FLOORS = [
     {"_newton"},
     {"_path", "_moments", "_grouped"},
     {"problem", "result", "store", "validation", "conventions", "errors", "blas", "unpenalised", "condense", "gram",
-     "families", "multipath", "joint", "rownorm", "rowwork", "cvpath", "information", "rules", "pieces"},
+     "families", "multipath", "joint", "rownorm", "rowwork", "cvpath", "information", "rules", "pieces", "noise", "twins"},
     {"multinomial", "grouped", "several", "standard_form", "factors", "ridge", "ridges", "leave_one_out", "plumbing",
      "held", "folds", "scoring"},
     {"path", "duality", "certificate", "influence", "reference", "reference_logistic"},
