@@ -14,6 +14,7 @@ from . import families, ridge
 from . import validation as check
 from .blas import single_threaded
 from .condense import condense
+from .dropout import Dropped
 from .errors import INTERRUPTED, NO_MEMORY, SEPARATED, STATUS, WORDS, attach, warn_not_converged
 from .grouped import Grouped
 from .multinomial import Softmax
@@ -211,14 +212,14 @@ def fit_path(
 
 def solve(problem: Problem, alphas: Float | None, **how: Any) -> Path:
     """The path of a problem, whatever its predictors; `how`: see `solve_one`. Does not warn."""
-    if problem.y.ndim == 1:
+    if problem.y.ndim == 1 and not problem.iterated:
         return solve_one(problem, alphas, **how)
     return solve_several(predictors(problem, how.pop("stop", None)), alphas, **how)
 
 
 def predictors(problem: Problem, stop: NDArray[np.int32] | None = None) -> Predictors:
-    """What solves a problem of several predictors."""
-    kind: Any = Ridges if Ridges.applies(problem) else Grouped if problem.penalties.grouped else Softmax
+    """What solves a problem of several predictors, or one that no single call of the engine solves."""
+    kind: Any = Dropped if problem.iterated else Ridges if Ridges.applies(problem) else Grouped if problem.penalties.grouped else Softmax
     return cast(Predictors, kind(problem, stop))
 
 
@@ -291,7 +292,7 @@ def alpha_max(X: Any, y: Any, **same: Any) -> float:
 
 def null_model(problem: Problem) -> Null:
     """The model without penalised columns, and the smallest α that gives it."""
-    if problem.y.ndim > 1:
+    if problem.y.ndim > 1 or problem.iterated:
         return predictors(problem).start()
     return start(problem, condense(problem).fit())
 

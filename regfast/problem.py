@@ -113,8 +113,17 @@ class Problem:
 
     @property
     def gap_kind(self) -> str:
-        """What certifies a solution: free columns with bounds leave no finite dual point."""
-        return "kkt residual" if self.loose.size and self.ridge is None else "duality gap"
+        """What certifies a solution: free columns with bounds leave no finite dual point, nor does what is not convex."""
+        if self.ridge is None or not self.iterated:
+            return "kkt residual" if self.loose.size and self.ridge is None else "duality gap"
+        noise = self.penalties.noise
+        convex = self.family.dropout == "exact" and noise is not None and noise.unlabeled is None
+        return "duality gap" if convex and not self.loose.size else "kkt residual"
+
+    @property
+    def iterated(self) -> bool:
+        """Whether dropout makes a penalty that is not a ridge (`dropout`)."""
+        return self.penalties.noise is not None and not self.family.quadratic
 
     def fit(self, stop: NDArray[np.int32] | None = None, by_kkt: bool = False) -> Fit:
         """A workspace for this problem; `stop[0] != 0` interrupts it."""

@@ -181,6 +181,10 @@ cdef class Fit(Newton):
             raise self.error or KeyboardInterrupt
         return status, before
 
+    def reform(self):
+        """The ridge of the columns has changed: a factor that has the old one in it serves no more."""
+        self.active.alpha = -1
+
     def put(self, const double[::1] coef):
         """Stand at these coefficients (p,); `resume` comes next. Columns that are not 0 join the working set."""
         cdef Py_ssize_t k, j, m = 0
