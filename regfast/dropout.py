@@ -218,6 +218,13 @@ class Dropped:
         new[on[new[on] * b < 0]] = 0
         return self.approach(new, self.b0 + float(step[-1]), alpha, put=True)
 
+    def settle(self) -> None:
+        """The intercept to its best, by Newton's steps."""
+        for _ in range(HALVINGS if self.problem.intercept else 0):
+            left, curved = float(self.mean.residual().sum()), self.mean.bent()(np.zeros_like(self.mean.b), 1.0)[1]
+            if not (curved > 0 and abs(left) > 4 * EPS) or not self.approach(self.b, self.b0 + left / curved, 0.0):
+                return
+
     def unpenalised(self, tol: float) -> tuple[str, float]:
         """Move to α = 0: (status, KKT residual)."""
         model = Dropped(bare(self.problem), self.stop)
