@@ -28,6 +28,7 @@ HALVINGS = 40
 NOISE = 1e-13  # of P_null: what the objective may seem to rise by when nothing but rounding is left
 SHARP = 0.1  # of what is lacking: to what each solve goes
 FAST = 10.0  # times nearer in a round: slower, and Newton's step pays
+CROSSINGS = 5  # solves in which coefficients that would change their sign are put to 0
 FORCING = 1e-3  # of the gradient: what conjugate gradients leave
 
 
@@ -206,13 +207,21 @@ class Dropped:
         g = np.append(self.pull(r)[on] - alpha * problem.l1[on] * np.sign(b) - l2 * b, r.sum()) * moving
         bent, steep = mean.bent(), np.append(mean.ridge[on] / mean.rate + l2, 0.0)
         steep[-1] = bent(np.zeros_like(b), 1.0)[1]
-        steep[~moving | (steep <= 0)] = 1.0
+        steep[steep <= 0] = 1.0
 
         def product(x: Float) -> Float:
             out, out0 = bent(x[:-1], float(x[-1]))
-            return np.append(out + l2 * x[:-1], out0) * moving
+            return np.append(out + l2 * x[:-1], out0)
 
-        step, _ = conjugate(product, lambda x: x / steep, g, FORCING)
+        step = np.zeros_like(g)
+        for _ in range(CROSSINGS):
+            rest = (g - product(step)) * moving if step.any() else g
+            step += conjugate(lambda x: product(x) * moving, lambda x: x / steep, rest, FORCING)[0]
+            crossed = moving[:-1] & ((b + step[:-1]) * b <= 0)
+            if not crossed.any():
+                break
+            moving[:-1] &= ~crossed
+            step[:-1][crossed] = -b[crossed]
         new = self.b.copy()
         new[on] = np.clip(b + step[:-1], lo, hi)
         new[on[new[on] * b < 0]] = 0
