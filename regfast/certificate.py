@@ -145,7 +145,7 @@ def _weigh_mean(problem: Problem, given: Float, exact: Float, intercept: float, 
     model.put(given, intercept)
     loss = model.value_at
     model.put(exact, intercept)
-    model.settle()
+    model.centre()
     gap, kkt = model.lacks(alpha)
     return Weighed(gap * model.null, kkt * np.sqrt(2 * model.null), loss, model.value_at, null.value, np.abs(exact),
                    np.full(len(exact), np.inf))

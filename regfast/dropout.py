@@ -22,8 +22,11 @@ from .problem import EPS, RIDGE_GRID, Null, Problem, bare, build, null_model
 from .rownorm import conjugate
 from .validation import Float
 
-ROUNDS = 500  # solves of what is held, for one α
-IDLE = 20  # that may pass without a better measure
+STRIDE = 0.6  # of the strength last solved for: where there may be several solutions, one is followed in such steps
+LOOSE = 1e-3  # the measure of those in between
+DOWN = 1e-6  # of that strength: near to 0
+ROUNDS = 200  # solves of what is held, for one α
+IDLE = 12  # that may pass without a better measure
 HALVINGS = 40
 NOISE = 1e-13  # of P_null: what the objective may seem to rise by when nothing but rounding is left
 SHARP = 0.1  # of what is lacking: to what each solve goes
@@ -51,6 +54,7 @@ class Dropped:
                        problem.intercept, problem.block, np.zeros((1, 1)), problem.loose, True,
                        np.zeros(1, dtype=np.int32) if stop is None else stop)
         self.b, self.b0, self.null, self.read = np.zeros(len(problem.l1)), 0.0, 1e-300, 0.0
+        self.convex, self.reached = problem.convex, 0.0
         self.live = np.flatnonzero(np.isfinite(problem.l1))
         self.value_at = mean.value(self.b, 0.0)
         mean.hold()
@@ -87,21 +91,24 @@ class Dropped:
 
     def put(self, b: Float, b0: float) -> None:
         """Stand at these coefficients, and hold what there is."""
-        self.b, self.b0 = b, b0
-        self.value_at = self.mean.value(b, b0)
+        self.stand(b, b0, self.mean.value(b, b0))
+
+    def stand(self, b: Float, b0: float, value: float) -> None:
+        """The same where the mean has already been taken."""
+        self.b, self.b0, self.value_at = b, b0, value
         self.mean.hold()
         self.fit.reform()
         self.read += self.mean.data.design.gauge_reads
 
     def start(self) -> Null:
         """Fit the null model and read α_max off its correlations."""
-        problem, family = self.problem, self.problem.family
+        problem = self.problem
         status, total, _ = null_model(self.fit, 64 * EPS)
         b, b0 = np.zeros_like(self.b), float(self.fit.constant())
         if problem.loose.size:
             alone = Dropped(replace(problem, l1=np.where(problem.penalties.factors > 0, np.inf, problem.l1)), self.stop)
             alone.ready(total)
-            alone.solve(1.0, 1e-12, 10**6)
+            alone.settle(1.0, 1e-12, 10**6)
             b, b0 = alone.b, alone.b0
         self.put(b, b0)
         null = self.value_at
@@ -109,7 +116,7 @@ class Dropped:
         noise = 32 * EPS * np.sqrt(2 * total)
         pull = self.fit.largest_pull(problem.penalties.factors, problem.scale, noise)
         self.ready(null)
-        top = pull / max(problem.penalties.l1_ratio, RIDGE_GRID) * (1 + 4 * EPS)
+        top = self.reached = pull / max(problem.penalties.l1_ratio, RIDGE_GRID) * (1 + 4 * EPS)
         return Null(status, total, null if null > 64 * EPS else 0.0, top)
 
     def ready(self, null: float) -> None:
@@ -153,14 +160,21 @@ class Dropped:
         return best
 
     def solve(self, alpha: float, tol: float, max_iter: int) -> tuple[str, float]:
+        """Move to the solution at α: (status, measure); where there may be several, to the one that leads there."""
+        while not self.convex and self.reached * STRIDE > alpha:
+            self.reached *= STRIDE
+            self.settle(self.reached, max(tol, LOOSE), max_iter)
+        self.reached = alpha
+        return self.settle(alpha, tol, max_iter)
+
+    def settle(self, alpha: float, tol: float, max_iter: int) -> tuple[str, float]:
         """What is held is solved, and brought to where that led, until the true measure is small: (status, measure)."""
         best, before, idle, used = np.inf, np.inf, 0, self.n_iter
         for _ in range(ROUNDS):
             gap, kkt = self.lacks(alpha)
             if FAST * kkt > before and self.leap(alpha):
                 gap, kkt = self.lacks(alpha)
-            before, value = kkt, self.value_at + self.cost(self.b, alpha)
-            lack = gap if self.problem.gap_kind == "duality gap" else kkt
+            before, lack = kkt, gap if self.problem.gap_kind == "duality gap" else kkt
             idle = 0 if lack < 0.9 * best else idle + 1
             best = min(best, lack)
             if lack <= tol:
@@ -171,8 +185,8 @@ class Dropped:
             self.fit.resume(alpha, max(SHARP * kkt, 1e-15), left, True)
             moved = self.approach(self.fit.coef(), float(self.fit.constant()), alpha)
             if not moved or idle > IDLE:
-                return "rounding", lack
-        return "max_iter", lack
+                return "rounding" if self.convex else "not_convex", lack
+        return "max_iter" if self.convex else "not_convex", lack
 
     def approach(self, b: Float, b0: float, alpha: float, *, put: bool = False) -> bool:
         """Go to these coefficients, or towards them until the objective falls; whether it did.
@@ -183,8 +197,9 @@ class Dropped:
         for halving in range(HALVINGS):
             t = 0.5**halving
             new, new0 = (b, b0) if halving == 0 else (self.b + t * (b - self.b), self.b0 + t * (b0 - self.b0))
-            if self.mean.value(new, new0) + self.cost(new, alpha) <= top:
-                self.put(new, new0)
+            value = self.mean.value(new, new0)
+            if value + self.cost(new, alpha) <= top:
+                self.stand(new, new0, value)
                 if put or halving:
                     self.fit.put(new)
                 return True
@@ -227,7 +242,7 @@ class Dropped:
         new[on[new[on] * b < 0]] = 0
         return self.approach(new, self.b0 + float(step[-1]), alpha, put=True)
 
-    def settle(self) -> None:
+    def centre(self) -> None:
         """The intercept to its best, by Newton's steps."""
         for _ in range(HALVINGS if self.problem.intercept else 0):
             left, curved = float(self.mean.residual().sum()), self.mean.bent()(np.zeros_like(self.mean.b), 1.0)[1]
@@ -236,11 +251,13 @@ class Dropped:
 
     def unpenalised(self, tol: float) -> tuple[str, float]:
         """Move to α = 0: (status, KKT residual)."""
+        if not self.convex:
+            self.solve(DOWN * self.reached, max(tol, LOOSE), 10**6)
         model = Dropped(bare(self.problem), self.stop)
         model.ready(self.null)
         model.put(self.b, self.b0)
         model.fit.put(self.b)
-        status, _ = model.solve(1.0, tol, 10**6)
+        status, _ = model.settle(1.0, tol, 10**6)
         self.fit, self.mean, self.b, self.b0 = model.fit, model.mean, model.b, model.b0
         return status, model.lacks(1.0)[1]
 

@@ -116,9 +116,13 @@ class Problem:
         """What certifies a solution: free columns with bounds leave no finite dual point, nor does what is not convex."""
         if self.ridge is None or not self.iterated:
             return "kkt residual" if self.loose.size and self.ridge is None else "duality gap"
+        return "duality gap" if self.convex and not self.loose.size else "kkt residual"
+
+    @property
+    def convex(self) -> bool:
+        """Whether every stationary point is a solution: dropout's second order has others, as has what it adds alone."""
         noise = self.penalties.noise
-        convex = self.family.dropout == "exact" and noise is not None and noise.unlabeled is None
-        return "duality gap" if convex and not self.loose.size else "kkt residual"
+        return noise is None or self.family.quadratic or (self.family.dropout == "exact" and noise.unlabeled is None)
 
     @property
     def iterated(self) -> bool:
