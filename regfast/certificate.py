@@ -68,7 +68,8 @@ def certify(X: Any, y: Any, coef: Any, intercept: Any = 0.0, *, alpha: float, l1
         families of several linear predictors, without `bounds`.
     **same
         `family`, `sample_weight`, `offset`, `fit_intercept`, `standardize`, `penalty_factors`, `bounds`, `dropout`,
-        `X_unlabeled`, `unlabeled_weight`, as in `fit_path`; they define the objective. Note that `standardize` is True unless said otherwise.
+        `X_unlabeled`, `unlabeled_weight`, as in `fit_path`; they define the objective. Note that `standardize` is True
+        unless said otherwise.
 
     Returns
     -------

@@ -49,9 +49,9 @@ class Dropped:
             self.spread = build(mean.data, mean.y, mean.mass, intercept=problem.intercept, standardize=False,
                                 penalties=replace(problem.penalties, noise=None), family=problem.family)
         limits = problem.penalties
+        centre, curvature = (x if x.size else np.zeros(1) for x in (self.spread.mean, self.spread.curvature))
         self.fit = Fit(mean.data.design, ElasticNet(problem.l1, problem.l2, limits.lo, limits.hi, mean.ridge),
-                       mean.loss, mean.mass, *(padded(x) for x in (self.spread.mean, self.spread.curvature)),
-                       problem.intercept, problem.block, np.zeros((1, 1)), problem.loose, True,
+                       mean.loss, mean.mass, centre, curvature, problem.intercept, problem.block, np.zeros((1, 1)), problem.loose, True,
                        np.zeros(1, dtype=np.int32) if stop is None else stop)
         self.b, self.b0, self.null, self.read = np.zeros(len(problem.l1)), 0.0, 1e-300, 0.0
         self.convex, self.reached = problem.convex, 0.0
@@ -208,7 +208,9 @@ class Dropped:
         return False
 
     def leap(self, alpha: float) -> bool:
-        """Newton's step on the coefficients that are not 0 and the intercept, by conjugate gradients; whether it helped.
+        """Newton's step on the coefficients that are not 0 and the intercept; whether it led down.
+
+        By conjugate gradients.
 
         What is held leaves a curvature out, so that what is left of the error shrinks by a constant factor alone.
         """
@@ -260,8 +262,3 @@ class Dropped:
         status, _ = model.settle(1.0, tol, 10**6)
         self.fit, self.mean, self.b, self.b0 = model.fit, model.mean, model.b, model.b0
         return status, model.lacks(1.0)[1]
-
-
-def padded(x: Float) -> Float:
-    """The kernels want an address, for no columns too."""
-    return x if x.size else np.zeros(1)

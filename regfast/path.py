@@ -219,7 +219,9 @@ def solve(problem: Problem, alphas: Float | None, **how: Any) -> Path:
 
 def predictors(problem: Problem, stop: NDArray[np.int32] | None = None) -> Predictors:
     """What solves a problem of several predictors, or one that no single call of the engine solves."""
-    kind: Any = Dropped if problem.iterated else Ridges if Ridges.applies(problem) else Grouped if problem.penalties.grouped else Softmax
+    if problem.iterated:
+        return Dropped(problem, stop)
+    kind: Any = Ridges if Ridges.applies(problem) else Grouped if problem.penalties.grouped else Softmax
     return cast(Predictors, kind(problem, stop))
 
 
@@ -279,8 +281,8 @@ def alpha_max(X: Any, y: Any, **same: Any) -> float:
     X, y : as in `fit_path`
     **same
         `family`, `l1_ratio`, `sample_weight`, `offset`, `fit_intercept`, `standardize`, `penalty_factors`, `bounds`,
-        `dropout`, `X_unlabeled`, `unlabeled_weight`, as in `fit_path`. Below l1_ratio = 1e-3 no finite α may do that; the value for 1e-3 is returned, where automatic
-        grids begin.
+        `dropout`, `X_unlabeled`, `unlabeled_weight`, as in `fit_path`. Below l1_ratio = 1e-3 no finite α may do that; the
+        value for 1e-3 is returned, where automatic grids begin.
 
     Returns
     -------

@@ -47,6 +47,13 @@ class Penalties:
     grouped: bool = False  # of several predictors: ‖b_j·‖₂ takes the place of |b_j|
     noise: Noise | None = None  # dropout
 
+    def like(self, l1_ratio: float, dropout: float | None = None) -> Penalties:
+        """The same with another mix and, where there is dropout, another probability of it."""
+        noise = self.noise
+        if noise is not None and dropout is not None:
+            noise = replace(noise, rate=dropout) if dropout > 0 else None
+        return replace(self, l1_ratio=l1_ratio, noise=noise)
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -113,14 +120,14 @@ class Problem:
 
     @property
     def gap_kind(self) -> str:
-        """What certifies a solution: free columns with bounds leave no finite dual point, nor does what is not convex."""
+        """What certifies a solution: free columns with bounds, and what is not convex, leave no finite dual point."""
         if self.ridge is None or not self.iterated:
             return "kkt residual" if self.loose.size and self.ridge is None else "duality gap"
         return "duality gap" if self.convex and not self.loose.size else "kkt residual"
 
     @property
     def convex(self) -> bool:
-        """Whether every stationary point is a solution: dropout's second order has others, as has what it adds alone."""
+        """Whether every stationary point is a solution: not of dropout's second order, nor of its penalty alone."""
         noise = self.penalties.noise
         return noise is None or self.family.quadratic or (self.family.dropout == "exact" and noise.unlabeled is None)
 

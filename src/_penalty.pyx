@@ -1,8 +1,8 @@
 """The elastic net with per-coefficient weights and bounds; lasso, ridge, non-negativity and free columns are its cases.
 
-    α pen_j(b) = α (l1_j |b| + ½ l2_j b²) + ½ d_j b²   for lo_j ≤ b ≤ hi_j,   lo_j ≤ 0 ≤ hi_j;   l1_j = ∞ excludes the column
+    α pen_j(b) = α (l1_j |b| + ½ l2_j b²) + ½ d_j b²   for lo_j ≤ b ≤ hi_j,   lo_j ≤ 0 ≤ hi_j
 
-d is a ridge that does not go with α: dropout's.
+l1_j = ∞ excludes the column; d is a ridge that does not go with α: dropout's.
 A further penalty is one more class with these methods; nothing else changes.
 """
 from libc.math cimport INFINITY, fabs, fmax, fmin
