@@ -51,7 +51,8 @@ class Dropped:
         limits = problem.penalties
         centre, curvature = (x if x.size else np.zeros(1) for x in (self.spread.mean, self.spread.curvature))
         self.fit = Fit(mean.data.design, ElasticNet(problem.l1, problem.l2, limits.lo, limits.hi, mean.ridge),
-                       mean.loss, mean.mass, centre, curvature, problem.intercept, problem.block, np.zeros((1, 1)), problem.loose, True,
+                       mean.loss, mean.mass, centre, curvature, problem.intercept, problem.block,
+                       np.zeros((1, 1)), problem.loose, True,
                        np.zeros(1, dtype=np.int32) if stop is None else stop)
         self.b, self.b0, self.null, self.read = np.zeros(len(problem.l1)), 0.0, 1e-300, 0.0
         self.convex, self.reached = problem.convex, 0.0

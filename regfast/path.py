@@ -281,8 +281,8 @@ def alpha_max(X: Any, y: Any, **same: Any) -> float:
     X, y : as in `fit_path`
     **same
         `family`, `l1_ratio`, `sample_weight`, `offset`, `fit_intercept`, `standardize`, `penalty_factors`, `bounds`,
-        `dropout`, `X_unlabeled`, `unlabeled_weight`, as in `fit_path`. Below l1_ratio = 1e-3 no finite α may do that; the
-        value for 1e-3 is returned, where automatic grids begin.
+        `dropout`, `X_unlabeled`, `unlabeled_weight`, as in `fit_path`. Below l1_ratio = 1e-3 no finite α may do that;
+        the value for 1e-3 is returned, where automatic grids begin.
 
     Returns
     -------
