@@ -206,6 +206,7 @@ class CompoundPoisson(Poisson):
     power: float = 1.5
     name: str = field(init=False, repr=False)
     measure: str = field(init=False, repr=False)
+    dropout = ""
     known_scale = False
 
     def __post_init__(self) -> None:
