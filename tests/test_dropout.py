@@ -3,6 +3,7 @@
 The oracle enumerates the 2^p masks of a few columns, or writes the second order out; gradients are differences of it.
 """
 
+import importlib.util
 import itertools
 import threading
 from pathlib import Path
@@ -19,6 +20,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 import regfast
 from regfast import certify, fit_cv, fit_path
+from regfast.cli import main
 from regfast.dropout import Dropped
 from regfast.path import prepare
 
@@ -379,6 +381,42 @@ def test_offset_with_unlabeled_rows_is_refused_where_it_would_matter() -> None:
     fit_path(X, Y["gaussian"], dropout=0.5, X_unlabeled=UNLABELED, offset=OFFSET, n_alphas=3)
     with pytest.raises(ValueError, match="X_unlabeled must be None with an offset"):
         fit_path(X, Y["poisson"], family="poisson", dropout=0.5, X_unlabeled=UNLABELED, offset=OFFSET)
+
+
+@at_the_edge
+def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table, model = tmp_path / "t.csv", tmp_path / "m.json"
+    pd.DataFrame(X, columns=list("abcde")).assign(y=Y["poisson"]).to_csv(table, index=False)
+    command = ["fit", str(table), "--target", "y", "--family", "poisson", "--dropout", "0.2", "0.6", "--alphas", "8",
+               "--cv", "3", "--model", str(model), "--report", str(tmp_path / "r.html")]
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    assert "averaged over dropout of 0.2, 0.6" in out
+    back = regfast.load(model)
+    want = fit_cv(X, Y["poisson"], family="poisson", dropout=[0.2, 0.6], n_alphas=8, cv=3)
+    assert isinstance(back, regfast.CVPath)
+    assert f"dropout: {want.dropout_best:g} predicts best" in out
+    assert_allclose(back.scores, want.scores, rtol=1e-9)
+    assert main([*command[:-4], "--rule", "bic"]) != 0
+    assert "criteria must be False with dropout" in capsys.readouterr().err
+
+
+def test_the_page_runs(tmp_path: Path) -> None:
+    """docs/dropout.md: dropout predicts better than L2 alone, at its best α and at the one that the folds choose."""
+    import matplotlib as mpl
+
+    page = Path(__file__).resolve().parents[1] / "docs" / "dropout.md"
+    spec = importlib.util.spec_from_file_location("page", page.with_name("page.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with mpl.rc_context({"backend": "agg"}):
+        names = module.run(page, tmp_path)
+    errors = names["errors"]
+    assert errors[0.5].min() < errors[0.2].min() < errors[0].min()
+    assert names["cv"].dropout_best > 0
+    assert (tmp_path / "dropout.png").stat().st_size > 10_000
 
 
 @likelihoods
