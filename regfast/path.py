@@ -52,7 +52,7 @@ def prepare(X: Any, y: Any, *, family: Any = "gaussian", l1_ratio: float = 1.0, 
         raise ValueError("dropout must be 0 but for 'gaussian', 'binomial' and 'poisson', for which its penalty is "
                          f"known; got {drop.rate:g} for {likelihood.name!r}")
     if drop is not None and drop.unlabeled is not None and shift is not None:
-        raise ValueError("X_unlabeled must be None with an offset but for 'gaussian': rows without a response have none")
+        raise ValueError("X_unlabeled must be None with an offset but for 'gaussian': these rows have none")
     grouped = likelihood.grouped or bool(group_classes)
     if grouped and not likelihood.several:
         raise ValueError(f"group_classes needs a family of several predictors; got {likelihood.name!r}")

@@ -77,7 +77,8 @@ def slopes(f: Any, at: Array, step: float = 1e-5) -> Array:
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
-@pytest.mark.parametrize("case", ["plain", "weights", "offset", "no intercept", "unlabeled", "free", "bounds", "L2", "zero"])
+@pytest.mark.parametrize("case", ["plain", "weights", "offset", "no intercept", "unlabeled", "free", "bounds", "L2",
+                                  "zero"])
 @every_family
 def test_solutions_are_stationary(family: str, case: str, rate: float) -> None:
     alpha, ratio = 0.0 if case == "zero" else 0.02, {"L2": 0.0, "plain": 1.0}.get(case, 0.7)
@@ -281,7 +282,7 @@ def test_what_is_not_convex_says_so() -> None:
 
 
 def test_where_no_stationary_point_is_near_the_status_says_so() -> None:
-    """The second order vanishes where rows are certain: on separable counts the solution runs away, and is not claimed."""
+    """The second order vanishes where rows are certain: on separable counts the solution runs away."""
     rng = np.random.default_rng(0)
     Z = rng.poisson(0.1, (60, 40)) * rng.integers(1, 30, (60, 40))
     y = (rng.random(60) < 0.5).astype(float)
