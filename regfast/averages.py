@@ -24,9 +24,11 @@ from .validation import Data, Float
 TILE = 2**22
 """Entries of dense X widened at a time."""
 
+KEPT = 2**24
+"""Entries of it that are kept so."""
+
 NEVER = -700.0  # a logarithm of nothing
 
-Rows = slice
 Linear = Callable[[Float, float], tuple[Float, float]]
 
 
@@ -53,6 +55,8 @@ class Mean(ABC):
             self.shift[:n] = problem.offset
         self.plain = problem.family.loss(problem.y, problem.w, None)
         self.ridge = np.zeros(len(problem.l1))
+        self.kept: list[tuple[slice, Any]] | None = None
+        self.kept_for = np.array([-1])
 
     @property
     @abstractmethod
@@ -96,7 +100,14 @@ class Mean(ABC):
         return self.plain.deviance(np.ascontiguousarray(self.eta[:self.n]))
 
     def tiles(self) -> Iterator[tuple[slice, Any]]:
-        """(rows, their entries in the columns that are not 0): float64, dense in blocks or CSR whole."""
+        """(rows, their entries in the columns that are not 0); kept while these are the same, if not too many."""
+        if not np.array_equal(self.kept_for, self.used):
+            few = sp.issparse(self.data.X) or len(self.eta) * len(self.used) <= KEPT
+            self.kept_for, self.kept = self.used, list(self.cut()) if few else None
+        return iter(self.kept) if self.kept is not None else self.cut()
+
+    def cut(self) -> Iterator[tuple[slice, Any]]:
+        """`tiles`, out of X: float64, dense in blocks or CSR whole."""
         X = self.data.X
         if sp.issparse(X):
             yield slice(None), sp.csr_array(X[:, self.used]).astype(np.float64)
@@ -175,18 +186,18 @@ class Closed(Mean):
     def entry(self, x: Float, b: Float) -> Float:
         """log E e^{(x̃ − x) b} of one entry"""
         z = x * b / (1 - self.rate)
-        top = np.maximum(z, 0.0)  # log(δ + (1 − δ)e^z), from the side that cannot overflow
-        inner = np.where(z > 0, self.rate * np.expm1(-top), (1 - self.rate) * np.expm1(np.minimum(z, 0.0)))
-        return top + np.log1p(inner) - x * b
+        return np.maximum(z, 0.0) + np.log1p(self.inner(z, np.expm1(-np.abs(z)))) - x * b
+
+    def inner(self, z: Float, fall: Float) -> Float:
+        """δ + (1 − δ)e^z less 1 or, where z > 0, its e^−z-fold less 1, which cannot overflow; `fall`: e^−|z| − 1"""
+        return np.where(z > 0, self.rate, 1 - self.rate) * fall
 
     def spring(self, x: Float, b: Float) -> Float:
-        """x² κ times ((e^z − 1)/z) / (δ + (1 − δ)e^z): what an entry adds to d_j, E x̃ e^{(x̃ − x) b} and all"""
+        """x² κ times ((e^z − 1)/z) / (δ + (1 − δ)e^z): what an entry adds to d_j"""
         z = x * b / (1 - self.rate)
-        low = np.minimum(z, 0.0)
-        rise = np.divide(-np.expm1(-np.abs(z)), np.abs(z), out=np.ones_like(z), where=z != 0)
-        under = np.where(z > 0, self.rate * np.exp(-np.abs(z)) + (1 - self.rate),
-                         self.rate + (1 - self.rate) * np.exp(low))
-        return self.kappa * x * x * rise / under
+        fall = np.expm1(-np.abs(z))
+        rise = np.divide(-fall, np.abs(z), out=np.ones_like(z), where=z != 0)
+        return np.asarray(self.kappa * x * x * rise / (1 + self.inner(z, fall)))
 
     def penalty(self) -> float:
         return float(self.mass @ (np.exp(self.eta) * np.expm1(self.more)))
