@@ -9,6 +9,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from . import validation as check
+from .dropout import Dropped
 from .duality import Weighed, weigh
 from .path import prepare
 from .predictor import linear_predictor
@@ -67,8 +68,9 @@ def certify(X: Any, y: Any, coef: Any, intercept: Any = 0.0, *, alpha: float, l1
         The L1 part is α l1_ratio Σ_j v_j s_j ‖b_j·‖₂, over the C coefficients of a column, and not Σ_c |b_jc|; for
         families of several linear predictors, without `bounds`.
     **same
-        `family`, `sample_weight`, `offset`, `fit_intercept`, `standardize`, `penalty_factors`, `bounds`, as in
-        `fit_path`; they define the objective. Note that `standardize` is True unless said otherwise.
+        `family`, `sample_weight`, `offset`, `fit_intercept`, `standardize`, `penalty_factors`, `bounds`, `dropout`,
+        `X_unlabeled`, `unlabeled_weight`, as in `fit_path`; they define the objective. Note that `standardize` is True
+        unless said otherwise.
 
     Returns
     -------
@@ -88,6 +90,10 @@ def certify(X: Any, y: Any, coef: Any, intercept: Any = 0.0, *, alpha: float, l1
     limit for the others, of which nothing is proved zero. For squared error, with U the columns not proved zero, of
     full rank, strong convexity on U gives |b_j − b*_j| ≤ √(2 gap [G_U⁻¹]_jj): non-zero if |b_j| is more.
 
+    With `dropout` the penalty it stands for is part of the objective. For "poisson" the dual point is the residual of
+    each row with its noise in it; for "binomial", and with `X_unlabeled` for "poisson", the objective is not convex:
+    `gap` is the KKT residual, `dual` is −∞, and nothing is proved.
+
     Of several linear predictors a column is zero if all its coefficients are, by the same sphere with the largest
     |c_jk|, or ‖c_j·‖₂ where grouped (L = 1/2 for "multinomial"), and non-zero if one of them is, ‖b_j·‖₂ being more.
     """
@@ -101,8 +107,10 @@ def certify(X: Any, y: Any, coef: Any, intercept: Any = 0.0, *, alpha: float, l1
     eta = linear_predictor(problem.data.X, b.T, b0)
     if problem.offset is not None:
         eta += np.atleast_2d(problem.offset).T
-    weighed = weigh(problem, exact.T, eta, alpha) if several \
-        else _weigh(problem, exact[0], eta[:, 0], alpha)
+    if problem.iterated:
+        weighed = _weigh_mean(problem, b[0], exact[0], float(b0[0]), alpha)
+    else:
+        weighed = weigh(problem, exact.T, eta, alpha) if several else _weigh(problem, exact[0], eta[:, 0], alpha)
     # what the given intercept, free columns and twins cost over their optimum; equal within rounding for a solution
     primal = weighed.loss + _penalty(problem, b, alpha)
     best = weighed.settled + _penalty(problem, exact, alpha)
@@ -130,6 +138,19 @@ def _weigh(problem: Problem, exact: Float, eta: Float, alpha: float) -> Weighed:
     side = np.where(z > 0, problem.penalties.hi > 0, problem.penalties.lo < 0)
     loss = problem.family.loss(problem.y, problem.w, None).deviance(np.ascontiguousarray(eta))
     return Weighed(gap, kkt, loss, settled, null.value, np.abs(fit.coef()), np.where(side, np.abs(z), -np.abs(z)))
+
+
+def _weigh_mean(problem: Problem, given: Float, exact: Float, intercept: float, alpha: float) -> Weighed:
+    """One linear predictor under dropout whose penalty is not a ridge; it counts in the loss."""
+    model = Dropped(problem)
+    null = model.start()
+    model.put(given, intercept)
+    loss = model.value_at
+    model.put(exact, intercept)
+    model.centre()
+    gap, kkt = model.lacks(alpha)
+    return Weighed(gap * model.null, kkt * np.sqrt(2 * model.null), loss, model.value_at, null.value, np.abs(exact),
+                   np.full(len(exact), np.inf))
 
 
 def _given(problem: Problem, coef: Any, intercept: Any) -> tuple[Float, Float]:
@@ -175,12 +196,13 @@ def merged(problem: Problem, b: Float) -> Float:
 
 
 def _penalty(problem: Problem, b: Float, alpha: float) -> float:
-    """α Σ v_j [ l1_ratio s_j|b_j| + (1 − l1_ratio)/2 s_j² b_j² ], b (C, p)"""
+    """α Σ v_j [ l1_ratio s_j|b_j| + (1 − l1_ratio)/2 s_j² b_j² ] + ½ Σ d_j b_j², b (C, p)"""
     size = problem.scale * (np.linalg.norm(b, axis=0) if problem.penalties.grouped else np.abs(b))
     v = np.where(size != 0, problem.penalties.factors, 0.0)
     ratio = problem.penalties.l1_ratio
     square = (1 - ratio) / 2 * size**2 if ratio < 1 else 0.0  # which may overflow
-    return float(alpha * (v * (ratio * size + square)).sum())
+    dropped = 0.0 if problem.ridge is None or problem.iterated else float((problem.ridge * b**2).sum()) / 2
+    return float(alpha * (v * (ratio * size + square)).sum()) + dropped
 
 
 def _support(problem: Problem, b: Float, pull: Float, gap: float, alpha: float) -> tuple[Indices, Indices, Indices]:
@@ -195,9 +217,9 @@ def _support(problem: Problem, b: Float, pull: Float, gap: float, alpha: float) 
     v = problem.penalties.factors
     with np.errstate(invalid="ignore"):
         threshold = np.where(excluded, np.inf, alpha * v * problem.scale * problem.penalties.l1_ratio)
-    size = np.sqrt(problem.curvature)
-    # a bound at zero closes its side: only the other one, reachable within the radius, could move the coefficient
-    reach = pull + size * radius
+        size = np.sqrt(problem.curvature)
+        # a bound at zero closes its side: only the other one, reachable within the radius, could move the coefficient
+        reach = pull + size * radius
     safe = reach < threshold * (1 - 64 * EPS)
     both_closed = (problem.penalties.hi <= 0) & (problem.penalties.lo >= 0)
     zero = excluded | both_closed | (safe & (v > 0))
@@ -205,8 +227,9 @@ def _support(problem: Problem, b: Float, pull: Float, gap: float, alpha: float) 
     ids = ids[problem.twin_of[ids] == ids]
     proved = everything[:0]
     if problem.family.quadratic and 0 < ids.size <= min(UNDECIDED_LIMIT, problem.data.design.n):
-        G = correlation_matrix(problem, ids) + alpha * np.diag(
-            v[ids] * (1 - problem.penalties.l1_ratio) * problem.scale[ids] ** 2 / problem.curvature[ids])
+        ridge = alpha * v[ids] * (1 - problem.penalties.l1_ratio) * problem.scale[ids] ** 2
+        ridge += 0 if problem.ridge is None else problem.ridge[ids]
+        G = correlation_matrix(problem, ids) + np.diag(ridge / problem.curvature[ids])
         try:
             L = scipy.linalg.cholesky(G, lower=True)
             if np.diag(L).min() ** 2 > 1e3 * EPS * len(ids):

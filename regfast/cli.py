@@ -99,6 +99,9 @@ def _parser() -> argparse.ArgumentParser:
         "exposure), named like the target")
     add("--l1-ratio", metavar="R", type=float, nargs="+", default=[1.0],
         help="1: lasso (default), 0: ridge, between: elastic net; of several, the best is taken")
+    add("--dropout", metavar="D", type=float, nargs="+", default=[0.0],
+        help="train as if each entry were dropped with this probability (gaussian, binomial, poisson); of several, the "
+        "best is taken")
     add("--cv", metavar="K", type=int, default=10, help="folds (default 10)")
     add("--alphas", metavar="N", type=int, default=100, help="penalty strengths to try (default 100)")
     add("--eps", metavar="E", type=float,
@@ -153,13 +156,15 @@ def _fit(options: argparse.Namespace) -> None:
         describe(console, table.source, table.X)
         weighted = table.weights is not None
         console.print(objective(ratios, scaled, not options.no_intercept, weighted, family.name), soft_wrap=True)
+        if any(options.dropout):
+            console.print(f"averaged over dropout of {', '.join(f'{rate:g}' for rate in options.dropout)}")
         console.print(f"{options.cv}-fold cross-validation, {options.alphas} alphas, seed {options.seed}")
     with progress_bar(options.quiet) as progress:
-        cv = fit_cv(table.X, table.y, cv=options.cv, l1_ratio=ratios if len(ratios) > 1 else ratios[0],
+        cv = fit_cv(table.X, table.y, cv=options.cv, l1_ratio=ratios, dropout=options.dropout,
                     random_state=options.seed, family=family, n_alphas=options.alphas, eps=options.eps,
                     sample_weight=table.weights, offset=table.offset, tol=options.tol,
                     fit_intercept=not options.no_intercept, standardize=scaled, n_jobs=-1, progress=progress,
-                    criteria=options.report is not None or parse(options.rule)[0] in ON_PATH,
+                    criteria=parse(options.rule)[0] in ON_PATH or not (options.report is None or any(options.dropout)),
                     keep_folds=options.report is not None)
     cv = named(cv, table.feature_names)
     if console is not None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from . import validation as check
@@ -18,13 +17,13 @@ from .errors import ADVICE, attach, warn_not_converged
 from .families import Family
 from .folds import Fold, check_folds, split
 from .held import Held, hold_out
+from .judging import grade, predict_held_out, summary
 from .path import MAX_ITER, Progress, count_solves, prepare, reporter, solve
 from .pieces import beyond, join
-from .predictor import linear_predictor
-from .problem import Measured, Problem, build
+from .problem import Measured, Penalties, Problem, build
 from .result import Path
 from .rules import simplest
-from .scoring import Scorer, scorer
+from .scoring import scorer
 from .validation import Float
 
 LONGEST = 2
@@ -62,6 +61,9 @@ def fit_cv(
     penalty_factors: Any = None,
     bounds: Any = None,
     group_classes: bool = False,
+    dropout: float | Sequence[float] = 0.0,
+    X_unlabeled: Any = None,
+    unlabeled_weight: float = 1.0,
     tol: float = 1e-7,
     max_iter: int = MAX_ITER,
     early_stop: bool = True,
@@ -78,7 +80,7 @@ def fit_cv(
     Parameters
     ----------
     X, y, family, alphas, n_alphas, eps, sample_weight, offset, fit_intercept, standardize, penalty_factors, bounds, \
-group_classes, tol, max_iter, early_stop
+group_classes, X_unlabeled, unlabeled_weight, tol, max_iter, early_stop
         As in `fit_path`. Sample weights count in fitting, in scoring and in the mean over folds.
     cv : int, splitter or iterable of (train, test) index arrays
         An int means shuffled K-fold (stratified for labels, grouped if `groups` are given) with `random_state`.
@@ -90,6 +92,8 @@ group_classes, tol, max_iter, early_stop
         shares of the classes for counts), greater is better.
     l1_ratio : float or sequence of float
         Several are compared on the same folds; the best is kept.
+    dropout : float or sequence of float
+        As in `fit_path`; several are compared, each with each l1_ratio and all its α's.
     random_state : int
     criteria : bool
         Keep what the rules "alo", "refitted …" and, for l1_ratio < 1, "aic", "bic" and "ebic" need of the data
@@ -124,22 +128,24 @@ group_classes, tol, max_iter, early_stop
         eps = check.number("eps", eps, 0, 1, open_lo=True)
     n_alphas = check.integer("n_alphas", n_alphas, 1)
     named = None if alphas is None else check.strengths(alphas)
-    tried_ratios: Any = l1_ratio if np.ndim(l1_ratio) else [l1_ratio]
-    ratios = [check.number("l1_ratio", r, 0, 1) for r in tried_ratios]
-    if not ratios:
-        raise ValueError("l1_ratio must be a number or a non-empty sequence of numbers; got an empty one")
+    ratios, rates = several("l1_ratio", l1_ratio), several("dropout", dropout)
+    if criteria and any(rates):
+        raise ValueError("criteria must be False with dropout: rules that go back to the data are not derived for it")
     workers = check.threads(n_jobs)
     settings = Settings(tol, max_iter, bool(standardize), offset is not None,
                         (penalty_factors is not None, bounds is not None))
     first = prepare(X, y, family=family, l1_ratio=ratios[0], sample_weight=sample_weight, offset=offset,
                     fit_intercept=fit_intercept, standardize=standardize, penalty_factors=penalty_factors,
-                    bounds=bounds, group_classes=group_classes)
+                    bounds=bounds, group_classes=group_classes, dropout=max(rates), X_unlabeled=X_unlabeled,
+                    unlabeled_weight=unlabeled_weight)
     folds = split(cv, first, groups, random_state)
     check_folds(folds, first)
     count, n = count_solves(named, n_alphas), first.data.design.n
     first, held = hold_out(first, folds, count)
-    problems = [first, *(rebuild(first, first.w, settings, count, ratio=r, measured=first.measured)
-                         for r in ratios[1:])]
+    pairs = [(ratio, rate) for rate in rates for ratio in ratios]
+    problems = [first if pair == (ratios[0], max(rates)) else
+                rebuild(first, first.w, settings, count, penalties=first.penalties.like(*pair), measured=first.measured)
+                for pair in pairs]
     shift = np.zeros_like(first.y) if offset is None else first.family.shift(offset, n, len(first.y))
     observed = first.y + shift if first.family.link == "identity" else first.y
     score, shift = scorer(scoring, first, observed), shift.T
@@ -162,7 +168,7 @@ group_classes, tol, max_iter, early_stop
             if best is None or loss < best[0]:
                 best = (loss, found, predict_held_out(found.folds, folds, problem, shift, found.at))
     assert best is not None
-    out = conclude(best[1], best[2], scoring, np.array(ratios), np.array(tried), tol, named is None, weight)
+    out = conclude(best[1], best[2], scoring, pairs, np.array(tried), tol, named is None, weight)
     if criteria:
         out = out.with_criteria(X, y, sample_weight=sample_weight, offset=offset)
     if keep_folds:
@@ -181,7 +187,7 @@ class Grid(NamedTuple):
 
 
 class Crossed(NamedTuple):
-    """A path and those of the folds, at one l1_ratio."""
+    """A path and those of the folds, at one l1_ratio and dropout."""
 
     path: Path
     folds: list[Path]
@@ -219,54 +225,23 @@ def crossed(problem: Problem, folds: list[Fold], held: list[Held | None], grid: 
         raise
 
 
-def grade(fold: Path, problem: Problem, test: NDArray[np.intp], shift: Float, score: Scorer, held: Held | None) -> Any:
-    """The score of every α on the rows that a fold held out; `held` says it of squared error without reading them."""
-    losses = unread(fold, test, held)
-    if losses is not None:
-        return losses
-    eta = fold.linear(problem.data.X[test])
-    return [score(test, eta[:, a] + shift) for a in range(len(fold))]
-
-
-def unread(fold: Path, test: NDArray[np.intp], held: Held | None) -> Float | None:
-    """Mean squared errors of every α on some rows by their moments, if they are those of `held` and it can tell."""
-    if held is None or not np.array_equal(held.rows, np.sort(test)):
-        return None
-    return held.losses(fold.coefs, fold.intercepts)
-
-
-def predict_held_out(paths: list[Path], folds: list[Fold], problem: Problem, shift: Float, at: int) -> Float:
-    """The mean of every row at one α, by the fold that held it out; one product with X for all folds."""
-    found = [(fold.coef_at(fold.alphas[at]), fold.intercept_at(fold.alphas[at])) for fold in paths]
-    b = sp.csc_array(np.vstack([np.atleast_2d(coef) for coef, _ in found]).T)
-    eta = linear_predictor(problem.data.X, b, np.concatenate([np.atleast_1d(b0) for _, b0 in found]))
-    eta = eta.reshape(len(eta), len(folds), -1)
-    out = np.full(shift.shape, np.nan)
-    for k, (_, test) in enumerate(folds):
-        out[test] = problem.family.inverse(eta[test, k].reshape(shift[test].shape) + shift[test])
+def several(name: str, x: Any) -> list[float]:
+    """One number in [0, 1], or several of which the best is wanted."""
+    out = [check.number(name, r, 0, 1) for r in (x if np.ndim(x) else [x])]
+    if not out:
+        raise ValueError(f"{name} must be a number or a non-empty sequence of numbers; got an empty one")
     return out
 
 
-def summary(scores: Float, weight: Float, scoring: Any) -> tuple[Float, Float]:
-    """Mean over the folds and its standard error; ∞ where a fold is predicted infinitely badly."""
-    k = np.flatnonzero(np.isnan(scores).any(axis=1))
-    if k.size:
-        raise ValueError(f"scoring={scoring!r} is not defined on the rows held out in fold {k[0]}: got NaN; want "
-                         "another scoring, or folds that are larger or hold every class")
-    with np.errstate(over="ignore"):  # what a log link predicts far away has no bounds
-        mean = np.average(scores, axis=0, weights=weight)
-        whole = np.isfinite(mean)
-        if not whole.any():
-            raise ValueError("cv: no alpha predicts the rows held out with a finite score")
-        se = np.full_like(mean, np.inf)
-        spread = np.average((scores[:, whole] - mean[whole]) ** 2, axis=0, weights=weight)
-        se[whole] = np.sqrt(spread / (len(scores) - 1))
-    return mean, se
+def best_of(values: list[float], tried: Float, scoring: Any) -> tuple[Float, Float]:
+    """The values of a parameter, in their order, and the best score of each, whatever the other one."""
+    kinds, better = list(dict.fromkeys(values)), np.min if scoring is None else np.max
+    return np.array(kinds), np.array([better(tried[np.array(values) == kind]) for kind in kinds])
 
 
-def conclude(found: Crossed, oof: Float, scoring: Any, ratios: Float, tried: Float, tol: float, automatic: bool,
-             weight: Float) -> CVPath:
-    """Apply the rules and say what the user should hear."""
+def conclude(found: Crossed, oof: Float, scoring: Any, pairs: list[tuple[float, float]], tried: Float, tol: float,
+             automatic: bool, weight: Float) -> CVPath:
+    """Apply the rules and say what the user should hear; `pairs`: (l1_ratio, dropout) of each score in `tried`."""
     path, at = found.path, found.at
     loss = found.mean if scoring is None else -found.mean
     warn_not_converged(path.alphas, path.gaps, list(path.status), path.gap_kind, tol)
@@ -279,21 +254,21 @@ def conclude(found: Crossed, oof: Float, scoring: Any, ratios: Float, tried: Flo
         warnings.warn(f"the best alpha, {path.alphas[at]:.6g}, is the smallest of the grid: the error may fall "
                       f"further; {'lower eps' if automatic else 'name smaller alphas'}", UserWarning, stacklevel=3)
     train = np.array([(1 - fold.deviance_ratio) * fold.null_deviance for fold in found.folds])
+    (ratios, ratio_scores), (rates, rate_scores) = (best_of(list(x), tried, scoring) for x in zip(*pairs, strict=True))
     return CVPath(path=path, alpha_min=float(path.alphas[at]),
                   alpha_1se=float(path.alphas[simplest(loss, float(found.se[at]))]),
                   l1_ratio_best=path.l1_ratio, scores=found.scores, score_mean=found.mean, score_se=found.se,
                   scoring="deviance" if scoring is None else getattr(scoring, "__name__", str(scoring)),
-                  oof_predictions=oof, l1_ratios=ratios, l1_scores=tried,
-                  train_mean=np.average(train, axis=0, weights=weight))
+                  oof_predictions=oof, l1_ratios=ratios, l1_scores=ratio_scores, dropouts=rates,
+                  dropout_scores=rate_scores, train_mean=np.average(train, axis=0, weights=weight))
 
 
-def rebuild(problem: Problem, w: Float, settings: Settings, count: int, ratio: float | None = None,
+def rebuild(problem: Problem, w: Float, settings: Settings, count: int, penalties: Penalties | None = None,
             stop: NDArray[np.int32] | None = None, measured: Measured | None = None) -> Problem:
-    """The same data under other weights, or another l1_ratio, for `count` solves; `stop`, `measured`: see `build`."""
-    penalties = problem.penalties if ratio is None else replace(problem.penalties, l1_ratio=ratio)
+    """The same data under other weights, or other penalties, for `count` solves; `stop`, `measured`: see `build`."""
     return build(problem.data, problem.y, w, intercept=problem.intercept, standardize=settings.standardize,
-                 penalties=penalties, family=problem.family, offset=problem.offset, classes=problem.classes,
-                 trials=problem.trials, n_alphas=count, stop=stop, measured=measured)
+                 penalties=penalties or problem.penalties, family=problem.family, offset=problem.offset,
+                 classes=problem.classes, trials=problem.trials, n_alphas=count, stop=stop, measured=measured)
 
 
 def run_folds(problem: Problem, folds: list[Fold], alphas: Float, settings: Settings, workers: int,

@@ -31,7 +31,7 @@ class CVPath:
     Attributes
     ----------
     path : Path
-        Fitted to all rows at the best l1_ratio.
+        Fitted to all rows at the best l1_ratio and dropout.
     alpha_min, alpha_1se : float
         The α of least mean loss; the largest α whose mean loss is within one standard error of it.
     l1_ratio_best : float
@@ -47,6 +47,9 @@ class CVPath:
     l1_ratios : (m,) float64
     l1_scores : (m,) float64
         Best mean score of each l1_ratio tried.
+    dropouts : (m,) float64
+    dropout_scores : (m,) float64
+        Best mean score of each dropout tried.
     train_mean : (n_alphas,) float64
         Mean over the folds of the deviance in their training rows.
     criteria : Criteria, or None
@@ -67,8 +70,15 @@ class CVPath:
     l1_ratios: Float
     l1_scores: Float
     train_mean: Float
+    dropouts: Float | None = None
+    dropout_scores: Float | None = None
     criteria: Criteria | None = None
     folds: list[tuple[Rows, Rows, Path]] | None = None
+
+    @property
+    def dropout_best(self) -> float:
+        """The dropout of `path`."""
+        return self.path.dropout
 
     @property
     def n_folds(self) -> int:
@@ -77,7 +87,8 @@ class CVPath:
     def __repr__(self) -> str:
         k = [int(self.path.n_nonzero[np.searchsorted(-self.path.alphas, -a)]) for a in (self.alpha_min, self.alpha_1se)]
         return (f"CVPath({self.n_folds} folds, alpha_min={self.alpha_min:.4g} ({k[0]} features), "
-                f"alpha_1se={self.alpha_1se:.4g} ({k[1]} features), l1_ratio={self.l1_ratio_best:g})")
+                f"alpha_1se={self.alpha_1se:.4g} ({k[1]} features), l1_ratio={self.l1_ratio_best:g}"
+                f"{f', dropout={self.dropout_best:g}' if self.dropout_best else ''})")
 
     def alpha(self, rule: Rule = "min", X: Any = None, y: Any = None, **data: Any) -> float:
         """The α that a rule picks.

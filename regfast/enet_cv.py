@@ -15,11 +15,12 @@ from sklearn.utils.validation import column_or_1d, validate_data
 
 from . import validation as check
 from .blas import single_threaded
-from .cv import Settings, rebuild, run_folds, unread
+from .cv import Settings, rebuild, run_folds
 from .estimators import Affine, check_shared
 from .families import Family, Gaussian, MultiGaussian
 from .folds import Fold
 from .held import Held, hold_out
+from .judging import unread
 from .multitask import Together
 from .path import count_solves, null_model, solve
 from .plumbing import FLOATS, automatic, check_cross_validation, must, per_row, real, route, split_rows, warn_of_worst
@@ -80,7 +81,8 @@ class _Chosen(Affine, ABC):
                             (False, False))
         count = int(self.alphas) if named is None else count_solves(named)
         first, held = hold_out(self._problem(X, *self._response(y), w, ratios[0]), folds, count)
-        problems = [first, *(rebuild(first, w, settings, count, ratio=r, measured=first.measured) for r in ratios[1:])]
+        problems = [first, *(rebuild(first, w, settings, count, penalties=first.penalties.like(r),
+                                     measured=first.measured) for r in ratios[1:])]
         grids = [automatic(one, null_model(one), int(self.alphas), float(self.eps)) if named is None else named
                  for one in problems]
         found = [validate(one, folds, grid, settings, effective_n_jobs(self.n_jobs), held)

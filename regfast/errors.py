@@ -20,6 +20,8 @@ WORDS = np.array(STATUS[:INTERRUPTED])
 ADVICE = {
     "max_iter": "raise max_iter or tol, or drop (nearly) collinear columns",
     "rounding": "float64 ends here: raise tol",
+    "not_convex": "dropout's second order vanishes where rows are nearly certain, and no stationary point is near: "
+                  "lower dropout, or end the path sooner",
     "separated": "columns without penalty predict y perfectly, so that their coefficients have no finite value: "
                  "penalise them or leave them out",
 }

@@ -38,6 +38,7 @@ class Family(ABC):
     curvature = np.inf  # the most that ∂²ℓ/∂η² can be: ∞ leaves no safe sphere
     several = False  # predictors
     grouped = False  # whose coefficients of a column always enter together
+    dropout = ""  # how its mean over dropout is known: "exact", "second order", or not
     known_scale = True  # −2 log-likelihood is n times the deviance; else the scale is estimated
 
     def response(self, y: Any, n: int) -> Response:
@@ -91,6 +92,7 @@ class Gaussian(Family):
     """Squared error, ½ (y − η)²."""
 
     name = "gaussian"
+    dropout = "exact"
     measure = "squared error"
     link = "identity"
     curvature = 1.0
@@ -112,6 +114,7 @@ class Binomial(Family):
     """Logistic regression, log(1 + e^η) − y η: labels of two classes, fractions, or (failures, successes)."""
 
     name = "binomial"
+    dropout = "second order"
     measure = "binomial deviance"
     link = "logit"
     curvature = 0.25
@@ -158,6 +161,7 @@ class Poisson(Family):
     """Counts, e^η − y η."""
 
     name = "poisson"
+    dropout = "exact"
     measure = "Poisson deviance"
 
     def response(self, y: Any, n: int) -> Response:
@@ -202,6 +206,7 @@ class CompoundPoisson(Poisson):
     power: float = 1.5
     name: str = field(init=False, repr=False)
     measure: str = field(init=False, repr=False)
+    dropout = ""
     known_scale = False
 
     def __post_init__(self) -> None:

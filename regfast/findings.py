@@ -40,7 +40,7 @@ def findings(cv: CVPath, rule: Rule = "min", X: Any = None, y: Any = None, **dat
     problem = None
     if X is not None:
         problem = same_problem(cv.path, X, y, data.get("sample_weight"), data.get("offset"))
-        if cv.criteria is None:
+        if cv.criteria is None and not cv.path.dropout:
             cv = cv.with_criteria(X, y, **data)
     cv.alpha(rule)
     rivals = None if problem is None else competitors(cv, rule, problem)
@@ -53,6 +53,8 @@ def summary(cv: CVPath) -> str:
     path = cv.path
     penalty = {1.0: "lasso", 0.0: "ridge"}.get(path.l1_ratio, f"elastic net, l1_ratio = {path.l1_ratio:g}")
     tried = f" (the best of {', '.join(f'{r:g}' for r in cv.l1_ratios)})" if len(cv.l1_ratios) > 1 else ""
+    if path.dropout:
+        tried += f", dropout {path.dropout:g}{'' if path.convex else ' to second order (not convex)'}"
     scaled = "columns standardised" if path.standardize else "columns as they are"
     measure = families.get(path.family).measure if cv.scoring == "deviance" else f"{cv.scoring}, greater is better"
     return (f"{path.n_samples:,} observations, {len(path.scales):,} features, family {path.family}; {penalty}{tried}, "

@@ -33,6 +33,8 @@ ALONE = 1e-9
 def criteria(path: Path, X: Any, y: Any, *, sample_weight: Any = None, offset: Any = None,
              rule: str | None = None) -> Criteria:
     """`Path.criteria`."""
+    if path.dropout:
+        raise ValueError(f"rules that go back to the data are not derived for dropout; the path has {path.dropout:g}")
     problem = same_problem(path, X, y, sample_weight, offset)
     found, refits = np.full((len(path), 2), np.nan), np.full(len(path), np.nan)
     refit = rule is not None and rule.startswith("refitted")
@@ -251,6 +253,8 @@ def supports(path: Path) -> sp.csc_array:
 
 def at_most(path: Path, k: int, X: Any, y: Any, *, sample_weight: Any = None, offset: Any = None) -> Path:
     """`Path.at_most`."""
+    if path.has_unlabeled:
+        raise ValueError("at_most solves anew, without the rows that had no response: give an alpha of the path")
     same_problem(path, X, y, sample_weight, offset)
     fits = np.flatnonzero(path.n_nonzero <= k)
     if not fits.size:
@@ -261,7 +265,7 @@ def at_most(path: Path, k: int, X: Any, y: Any, *, sample_weight: Any = None, of
     while best.alphas[0] - low > 1e-6 * best.alphas[0]:
         inner = fit_path(X, y, alphas=np.linspace(best.alphas[0], low, 18)[1:-1], family=path.family, tol=path.tol,
                          l1_ratio=path.l1_ratio, sample_weight=sample_weight, offset=offset, bounds=path.bounds,
-                         fit_intercept=path.fit_intercept, standardize=path.standardize,
+                         fit_intercept=path.fit_intercept, standardize=path.standardize, dropout=path.dropout,
                          penalty_factors=path.penalty_factors, **more)
         fits = np.flatnonzero(inner.n_nonzero <= k)
         last = int(fits[-1]) if fits.size else -1

@@ -77,6 +77,8 @@ def information(path: Path, name: str, known: Criteria | None = None) -> Float:
 
 def traced(path: Path) -> str:
     """Why degrees of freedom are not the number of non-zeros; "" where they are."""
+    if path.dropout:
+        return "dropout"
     if path.l1_ratio < 1:
         return "l1_ratio < 1"
     if path.grouped:

@@ -146,8 +146,8 @@ class LogisticRegression(ClassifierMixin, Linear):
                           fit_intercept=self.fit_intercept, standardize=False)
         path = solve_several(Softmax(problem), np.array([alpha]), tol=min(float(self.tol), FINE), standardize=False,
                              max_iter=max(1, int(self.max_iter)) * 100 * len(self.classes_), has_offset=False)
-        return (path.coef_at(alpha), path.intercept_at(alpha), max(1, int(path.n_iter[0])), float(path.gaps[0]),
-                str(path.status[0]))
+        return (path.coef_at(alpha), np.asarray(path.intercept_at(alpha)), max(1, int(path.n_iter[0])),
+                float(path.gaps[0]), str(path.status[0]))
 
     def _check_parameters(self) -> None:
         must(self, "C", "a float in the range (0.0, inf]", real(self.C) and self.C > 0)

@@ -240,8 +240,8 @@ class LogisticRegressionCV(LogisticRegression):
                         family="multinomial" if several else "binomial", sample_weight=w,
                         fit_intercept=self.fit_intercept, standardize=False)
         check_folds(folds, first)
-        problems = [first, *(rebuild(first, first.w, settings, len(once), ratio=r, measured=first.measured)
-                             for r in ratios[1:])]
+        problems = [first, *(rebuild(first, first.w, settings, len(once), penalties=first.penalties.like(r),
+                                     measured=first.measured) for r in ratios[1:])]
         none: list[Held | None] = [None] * len(folds)
         workers = effective_n_jobs(self.n_jobs)
         return [run_folds(problem, folds, grids, settings, workers, None, none) for problem in problems], at

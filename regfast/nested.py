@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .cv import fit_cv, summary
+from .cv import fit_cv
 from .families import Family
 from .folds import Fold, check_folds, split
+from .judging import summary
 from .path import prepare
 from .problem import Problem
 from .rules import Rule, parse

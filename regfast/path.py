@@ -14,9 +14,11 @@ from . import families, ridge
 from . import validation as check
 from .blas import single_threaded
 from .condense import condense
+from .dropout import Dropped
 from .errors import INTERRUPTED, NO_MEMORY, SEPARATED, STATUS, WORDS, attach, warn_not_converged
 from .grouped import Grouped
 from .multinomial import Softmax
+from .noise import noise
 from .problem import Null, Penalties, Problem, binding, build, facts, grid, start
 from .result import Path
 from .ridges import Ridges
@@ -30,7 +32,8 @@ MAX_ITER = 100_000
 
 def prepare(X: Any, y: Any, *, family: Any = "gaussian", l1_ratio: float = 1.0, sample_weight: Any = None,
             offset: Any = None, fit_intercept: bool = True, standardize: bool = True, penalty_factors: Any = None,
-            bounds: Any = None, group_classes: bool = False, solves: int = 0) -> Problem:
+            bounds: Any = None, group_classes: bool = False, dropout: float = 0.0, X_unlabeled: Any = None,
+            unlabeled_weight: float = 1.0, solves: int = 0) -> Problem:
     """Validated arrays as a problem."""
     likelihood = families.get(family)
     data = check.as_data(X)
@@ -44,13 +47,19 @@ def prepare(X: Any, y: Any, *, family: Any = "gaussian", l1_ratio: float = 1.0, 
         target, shift = target - shift, None
     likelihood.check(target, w)
     check.squarable("y" if offset is None else "y - offset", target)
+    drop = noise(dropout, X_unlabeled, unlabeled_weight, data)
+    if drop is not None and not likelihood.dropout:
+        raise ValueError("dropout must be 0 but for 'gaussian', 'binomial' and 'poisson', for which its penalty is "
+                         f"known; got {drop.rate:g} for {likelihood.name!r}")
+    if drop is not None and drop.unlabeled is not None and shift is not None:
+        raise ValueError("X_unlabeled must be None with an offset but for 'gaussian': these rows have none")
     grouped = likelihood.grouped or bool(group_classes)
     if grouped and not likelihood.several:
         raise ValueError(f"group_classes needs a family of several predictors; got {likelihood.name!r}")
     if grouped and bounds is not None:
         raise ValueError("bounds must be None where the coefficients of a column enter together: their penalty is not "
                          "a sum over coefficients")
-    penalties = Penalties(ratio, check.factors(penalty_factors, p), *check.limits(bounds, p), grouped)
+    penalties = Penalties(ratio, check.factors(penalty_factors, p), *check.limits(bounds, p), grouped, drop)
     trials = None if response.counts is None else round(response.counts[w > 0].sum())
     return build(data, target, w, family=likelihood, offset=shift, classes=response.classes, trials=trials,
                  intercept=bool(fit_intercept), standardize=bool(standardize), penalties=penalties, n_alphas=solves)
@@ -79,6 +88,9 @@ def fit_path(
     penalty_factors: Any = None,
     bounds: Any = None,
     group_classes: bool = False,
+    dropout: float = 0.0,
+    X_unlabeled: Any = None,
+    unlabeled_weight: float = 1.0,
     tol: float = 1e-7,
     max_iter: int = MAX_ITER,
     early_stop: bool = True,
@@ -125,6 +137,17 @@ def fit_path(
     group_classes : bool
         For "multinomial": a feature has coefficients in all classes or in none, by the penalty ‖b_j·‖₂ in place of
         Σ_c |b_jc|. Always so for "multigaussian".
+    dropout : float in [0, 1)
+        Train as if each entry of X were dropped with this probability δ and the others divided by 1 − δ: the penalty
+        that the loss then gets on average is added (docs/dropout.md). With κ = δ/(1 − δ), for "gaussian"
+        ½ κ Σ_j (Σ_i w_i x_ij²/Σ_i w_i) b_j², and for "poisson" a closed form: both exact and convex. For "binomial"
+        ½ κ Σ_i w_i μ_i (1 − μ_i) Σ_j x_ij² b_j² / Σ_i w_i, the second order of it, which is not convex: solutions are
+        stationary points, and `gap_kind` is "kkt residual". Not derived for other families. The intercept is never
+        dropped, and x is as given, not about its mean.
+    X_unlabeled : (m, p) table or matrix, optional
+        Rows without a response, over which dropout's penalty is averaged as well.
+    unlabeled_weight : float
+        What such a row counts in that average; one of the n rows of X (of positive weight) counts 1 on average.
     tol : float
         On the relative duality gap (see `Path.gaps`).
     max_iter : int
@@ -175,7 +198,8 @@ def fit_path(
     n_alphas = check.integer("n_alphas", n_alphas, 1)
     problem = prepare(X, y, family=family, l1_ratio=l1_ratio, sample_weight=sample_weight, offset=offset,
                       fit_intercept=fit_intercept, standardize=standardize, penalty_factors=penalty_factors,
-                      bounds=bounds, group_classes=group_classes, solves=count_solves(named, n_alphas))
+                      bounds=bounds, group_classes=group_classes, dropout=dropout, X_unlabeled=X_unlabeled,
+                      unlabeled_weight=unlabeled_weight, solves=count_solves(named, n_alphas))
     with reporter(progress) as report:
         try:
             path = solve(problem, named, n_alphas=n_alphas, eps=eps, tol=tol, max_iter=max_iter,
@@ -190,13 +214,15 @@ def fit_path(
 
 def solve(problem: Problem, alphas: Float | None, **how: Any) -> Path:
     """The path of a problem, whatever its predictors; `how`: see `solve_one`. Does not warn."""
-    if problem.y.ndim == 1:
+    if problem.y.ndim == 1 and not problem.iterated:
         return solve_one(problem, alphas, **how)
     return solve_several(predictors(problem, how.pop("stop", None)), alphas, **how)
 
 
 def predictors(problem: Problem, stop: NDArray[np.int32] | None = None) -> Predictors:
-    """What solves a problem of several predictors."""
+    """What solves a problem of several predictors, or one that no single call of the engine solves."""
+    if problem.iterated:
+        return Dropped(problem, stop)
     kind: Any = Ridges if Ridges.applies(problem) else Grouped if problem.penalties.grouped else Softmax
     return cast(Predictors, kind(problem, stop))
 
@@ -256,9 +282,9 @@ def alpha_max(X: Any, y: Any, **same: Any) -> float:
     ----------
     X, y : as in `fit_path`
     **same
-        `family`, `l1_ratio`, `sample_weight`, `offset`, `fit_intercept`, `standardize`, `penalty_factors`, `bounds`, as
-        in `fit_path`. Below l1_ratio = 1e-3 no finite α may do that; the value for 1e-3 is returned, where automatic
-        grids begin.
+        `family`, `l1_ratio`, `sample_weight`, `offset`, `fit_intercept`, `standardize`, `penalty_factors`, `bounds`,
+        `dropout`, `X_unlabeled`, `unlabeled_weight`, as in `fit_path`. Below l1_ratio = 1e-3 no finite α may do that;
+        the value for 1e-3 is returned, where automatic grids begin.
 
     Returns
     -------
@@ -270,7 +296,7 @@ def alpha_max(X: Any, y: Any, **same: Any) -> float:
 
 def null_model(problem: Problem) -> Null:
     """The model without penalised columns, and the smallest α that gives it."""
-    if problem.y.ndim > 1:
+    if problem.y.ndim > 1 or problem.iterated:
         return predictors(problem).start()
     return start(problem, condense(problem).fit())
 

@@ -17,14 +17,13 @@ from .blas import single_threaded
 from .errors import INTERRUPTED
 from .families import Family, Gaussian
 from .gram import alike, centred_gram, pays
-from .validation import Data, Float, blocks, check_finite, repeated
+from .noise import Noise
+from .twins import exclude_twins, twins
+from .validation import Data, Float, check_finite, repeated
 
 EPS = float(np.finfo(float).eps)
 BLOCK_LIMIT = 2000
 """Free columns beyond this many are left to coordinate descent (their Gram would outgrow the problem)."""
-
-CHUNK = 8192
-"""Columns handled at a time where temporaries of p numbers would be the largest thing in memory."""
 
 RANDOM = np.random.default_rng(0).random(4096)
 """What marks columns, so that equal ones are found; more of it is made for more rows."""
@@ -46,6 +45,14 @@ class Penalties:
     lo: Float  # (p,)
     hi: Float  # (p,)
     grouped: bool = False  # of several predictors: ‖b_j·‖₂ takes the place of |b_j|
+    noise: Noise | None = None  # dropout
+
+    def like(self, l1_ratio: float, dropout: float | None = None) -> Penalties:
+        """The same with another mix and, where there is dropout, another probability of it."""
+        noise = self.noise
+        if noise is not None and dropout is not None:
+            noise = replace(noise, rate=dropout) if dropout > 0 else None
+        return replace(self, l1_ratio=l1_ratio, noise=noise)
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,7 @@ class Problem:
     standardize: bool
     l1: Float  # (p,) weight of |b_j|; inf: excluded, dead, twin, or free in the block
     l2: Float  # (p,)
+    ridge: Float | None  # (p,) d_j: ½ d_j b_j² whatever α is, dropout's
     block: NDArray[np.intp]  # free columns without bounds: solved exactly
     loose: NDArray[np.intp]  # free columns with bounds, or too many for the block
     twin_of: NDArray[Any]  # (p,) int the first column that is equal to this one
@@ -112,8 +120,21 @@ class Problem:
 
     @property
     def gap_kind(self) -> str:
-        """Free columns with bounds leave no finite dual point."""
-        return "kkt residual" if self.loose.size else "duality gap"
+        """What certifies a solution: free columns with bounds, and what is not convex, leave no finite dual point."""
+        if self.ridge is None or not self.iterated:
+            return "kkt residual" if self.loose.size and self.ridge is None else "duality gap"
+        return "duality gap" if self.convex and not self.loose.size else "kkt residual"
+
+    @property
+    def convex(self) -> bool:
+        """Whether every stationary point is a solution: not of dropout's second order, nor of its penalty alone."""
+        noise = self.penalties.noise
+        return noise is None or self.family.quadratic or (self.family.dropout == "exact" and noise.unlabeled is None)
+
+    @property
+    def iterated(self) -> bool:
+        """Whether dropout makes a penalty that is not a ridge (`dropout`)."""
+        return self.penalties.noise is not None and not self.family.quadratic
 
     @property
     def measured(self) -> Measured | None:
@@ -123,10 +144,10 @@ class Problem:
     def fit(self, stop: NDArray[np.int32] | None = None, by_kkt: bool = False) -> Fit:
         """A workspace for this problem; `stop[0] != 0` interrupts it."""
         mean, curvature = (x if x.size else np.zeros(1) for x in (self.mean, self.curvature))
-        return Fit(self.data.design, ElasticNet(self.l1, self.l2, self.penalties.lo, self.penalties.hi),
+        return Fit(self.data.design, ElasticNet(self.l1, self.l2, self.penalties.lo, self.penalties.hi, self.ridge),
                    self.family.loss(self.y, self.w, self.offset), self.w, mean, curvature, self.intercept, self.block,
                    block_root(self), self.loose,
-                   by_kkt or bool(self.loose.size), np.zeros(1, dtype=np.int32) if stop is None else stop)
+                   by_kkt or self.gap_kind != "duality gap", np.zeros(1, dtype=np.int32) if stop is None else stop)
 
 
 def scales(var: Float, standardize: bool) -> Float:
@@ -160,7 +181,8 @@ def build(data: Data, y: Float, w: Float, *, intercept: bool, standardize: bool,
     dead, v, scale = curvature == 0, penalties.factors, scales(var, standardize)
     free = np.flatnonzero((v == 0) & ~dead)
     block = free[np.isinf(penalties.lo[free]) & np.isinf(penalties.hi[free])]
-    if block.size > BLOCK_LIMIT or not family.quadratic:  # (the Gram of the block is that of one quadratic)
+    noise = penalties.noise
+    if block.size > BLOCK_LIMIT or not family.quadratic or noise is not None:  # (the Gram is that of one quadratic)
         block = block[:0]
     out = dead | np.isinf(v)
     l1 = np.where(out, 0.0, v)
@@ -168,13 +190,15 @@ def build(data: Data, y: Float, w: Float, *, intercept: bool, standardize: bool,
     l2 = l1 * scale * (1 - penalties.l1_ratio) if penalties.l1_ratio < 1 else repeated(0.0, p)
     l1 *= penalties.l1_ratio
     l1[out] = np.inf
-    exclude_twins(twin_of, l1, l2, penalties)
+    ridge = None if noise is None else noise.ridge(var + mean * mean, int(np.count_nonzero(w)))
+    if ridge is None:  # (else equal columns share)
+        exclude_twins(twin_of, l1, l2, penalties)
     l1[block] = np.inf
     if square is not None and not intercept:
         square += np.outer(mean, mean)
     loose = np.setdiff1d(free, block) if free.size > block.size else free[:0]
     return Problem(data, family, y, offset, w, intercept, penalties, mean if intercept else np.zeros(p), var, curvature,
-                   standardize, l1, l2, block, loose, twin_of, square, pull, classes=classes,
+                   standardize, l1, l2, ridge, block, loose, twin_of, square, pull, classes=classes,
                    trials=trials)
 
 
@@ -205,42 +229,6 @@ def bare(problem: Problem) -> Problem:
     free = np.where(np.isinf(problem.penalties.factors), np.inf, 0.0)
     return build(problem.data, problem.y, problem.w, intercept=problem.intercept, standardize=False,
                  penalties=replace(problem.penalties, factors=free), family=problem.family, offset=problem.offset)
-
-
-def twins(mean: Float, var: Float, mark: Float) -> NDArray[Any]:
-    """(p,) the lowest index of a column equal to this one: equal columns have bit-equal moments and random marks."""
-    p = len(mark)
-    dtype = np.int32 if p < 2**31 else np.intp
-    ascending = np.sort(mark)
-    if (ascending[1:] > ascending[:-1]).all():
-        return np.arange(p, dtype=dtype)
-    del ascending
-    order = np.argsort(mark, kind="stable").astype(dtype)
-    first = np.ones(p, dtype=bool)
-    for rows in blocks(p - 1, CHUNK):
-        o = order[rows.start:rows.stop + 1]
-        first[rows.start + 1:rows.stop + 1] = ~np.logical_and.reduce(
-            [x[o[1:]] == x[o[:-1]] for x in (mark, mean, var)])
-    starts = order[first]
-    out = np.empty_like(order)
-    for rows, before in ((r, np.count_nonzero(first[:r.start])) for r in blocks(p, CHUNK)):
-        out[order[rows]] = starts[np.cumsum(first[rows]) + before - 1]
-    return out
-
-
-def exclude_twins(twin_of: NDArray[Any], l1: Float, l2: Float, penalties: Penalties) -> None:
-    """l1 = ∞ for columns that an equal one before them can replace at no cost: the first of them enters, alone.
-
-    Not with a quadratic part (equal columns then share), nor where a finite bound could fill the first one up.
-    """
-    lo, hi, v = penalties.lo, penalties.hi, penalties.factors
-    for rows in blocks(len(twin_of), CHUNK):
-        j = rows.start + np.flatnonzero(twin_of[rows] != np.arange(rows.start, rows.stop))
-        if j.size:
-            i = twin_of[j]
-            alike = (l1[j] == l1[i]) & (l2[j] == 0) & (l2[i] == 0) & (lo[j] == lo[i]) & (hi[j] == hi[i])
-            roomy = (np.isinf(lo[i]) | (lo[i] == 0)) & (np.isinf(hi[i]) | (hi[i] == 0))
-            l1[j[alike & roomy & (v[j] > 0)]] = np.inf
 
 
 def columns(problem: Problem, ids: NDArray[Any]) -> Float:
@@ -315,7 +303,9 @@ def facts(problem: Problem, null: Null, asked: Float, values: Float, status: NDA
         "tol": tol, "fit_intercept": problem.intercept, "standardize": standardize, "family": problem.family.name,
         "scales": problem.sd, "alpha_max": null.alpha_max, "n_samples": problem.size, "null_deviance": 2 * null.total,
         "penalty_factors": penalties.factors if keep[0] else None,
-        "bounds": (penalties.lo, penalties.hi) if keep[1] else None, "has_offset": has_offset}
+        "bounds": (penalties.lo, penalties.hi) if keep[1] else None, "has_offset": has_offset,
+        "dropout": 0.0 if penalties.noise is None else penalties.noise.rate,
+        "has_unlabeled": penalties.noise is not None and penalties.noise.unlabeled is not None}
 
 
 def null_model(fit: Fit, floor: float) -> tuple[int, float, float]:

@@ -83,6 +83,8 @@ def report(console: Any, cv: CVPath, y: npt.NDArray[Any], weights: Float | None,
     console.print(choice)
     if len(cv.l1_ratios) > 1:
         console.print(f"l1_ratio: {cv.l1_ratio_best:g} predicts best")
+    if cv.dropouts is not None and len(cv.dropouts) > 1:
+        console.print(f"dropout: {cv.dropout_best:g} predicts best")
     print_features(console, cv, rule, top)
     console.print(quality(cv, y, weights))
     if path.classes_ is not None and path.outputs == [None]:

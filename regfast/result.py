@@ -50,7 +50,8 @@ class Path:
     n_passes : (n_alphas,) float64
         Entries of X read since the beginning of the path, whatever for, in units of all that X stores.
     status : (n_alphas,) str
-        "converged", "max_iter", "rounding" (float64 ends above `tol`), or "not_unique" (α = 0).
+        "converged", "max_iter", "rounding" (float64 ends above `tol`), "not_unique" (α = 0), or "not_convex" (no
+        stationary point was found near the last one; dropout).
     path_status : str
         "complete", "saturated" or "flat" (an automatic grid that ended early), "constant" (y is), "interrupted".
     feature_names_in_ : (p,) object, or None
@@ -96,6 +97,8 @@ class Path:
     penalty_factors: Float | None
     bounds: tuple[Float, Float] | None
     has_offset: bool
+    dropout: float = 0.0
+    has_unlabeled: bool = False
 
     def __len__(self) -> int:
         return len(self.alphas)
@@ -104,9 +107,16 @@ class Path:
         p, k = self.coefs.shape
         if not k:
             return f"Path(no alphas solved, {p} features, {self.path_status})"
+        dropped = f"dropout {self.dropout:g}{'' if self.convex else ', not convex'}, " if self.dropout else ""
         return (f"Path({k} alphas from {self.alphas[0]:.4g} to {self.alphas[-1]:.4g}, {p} features, "
-                f"{self.n_nonzero[0]} to {self.n_nonzero[-1]} non-zero, {self.path_status}, "
+                f"{self.n_nonzero[0]} to {self.n_nonzero[-1]} non-zero, {dropped}{self.path_status}, "
                 f"worst {self.gap_kind} {self.gaps.max():.1e})")
+
+    @property
+    def convex(self) -> bool:
+        """Whether what was minimised is convex; if not, `coefs` are stationary points, and there may be others."""
+        exact = families.get(self.family).dropout == "exact"
+        return self.dropout == 0 or self.family == "gaussian" or (exact and not self.has_unlabeled)
 
     # ---- between the grid points
 
@@ -136,8 +146,11 @@ class Path:
             raise ValueError("exact=True solves anew: give X and y (and sample_weight, offset if the fit had them)")
         if self.has_offset and fit_args.get("offset") is None:
             raise ValueError("this path was fitted with an offset: exact=True needs offset=")
-        return fit_path(X, y, alphas=[alpha], family=self.family, l1_ratio=self.l1_ratio, tol=self.tol,
-                        fit_intercept=self.fit_intercept, standardize=self.standardize,
+        if self.has_unlabeled and fit_args.get("X_unlabeled") is None:
+            raise ValueError("this path was fitted with rows without a response: exact=True needs X_unlabeled= (and "
+                             "unlabeled_weight=, if that was not 1)")
+        return fit_path(X, y, alphas=[alpha], family=self.family, dropout=self.dropout, l1_ratio=self.l1_ratio,
+                        tol=self.tol, fit_intercept=self.fit_intercept, standardize=self.standardize,
                         penalty_factors=self.penalty_factors, bounds=self.bounds, **fit_args)
 
     def coef_at(self, alpha: float, *, exact: bool = False, X: Any = None, y: Any = None, **fit_args: Any) -> Float:

@@ -59,7 +59,7 @@ class Found(NamedTuple):
 def applies(problem: Problem) -> bool:
     """Whether nothing but L2 penalises, and nothing bounds the coefficients."""
     penalties = problem.penalties
-    return (problem.family.quadratic and penalties.l1_ratio == 0 and not problem.loose.size
+    return (problem.family.quadratic and penalties.l1_ratio == 0 and problem.ridge is None and not problem.loose.size
             and not np.isfinite(penalties.lo).any() and not np.isfinite(penalties.hi).any())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +13,7 @@ from .blas import single_threaded
 from .errors import INTERRUPTED, NO_MEMORY, SEPARATED, STATUS, attach
 from .multipath import MultiPath, joined
 from .problem import Null, Problem, binding, facts, grid
+from .result import Path
 from .validation import Float
 
 
@@ -109,14 +111,14 @@ def descend(model: Predictors, alphas: Float, null: Null, found: Found, *, tol: 
 
 def solve_several(model: Predictors, alphas: Float | None, *, n_alphas: int = 100, eps: float | None = None, tol: float,
                   max_iter: int, early_stop: bool = False, report: Callable[[int, int], Any] | None = None,
-                  standardize: bool, has_offset: bool, keep: tuple[bool, bool] = (True, True)) -> MultiPath:
-    """The path of a model; does not warn."""
+                  standardize: bool, has_offset: bool, keep: tuple[bool, bool] = (True, True)) -> Path:
+    """The path of a model, a `MultiPath` where it has several predictors; does not warn."""
     problem = model.problem
     with single_threaded():
         null = model.start()
     asked = grid(problem, null, n_alphas, eps) if alphas is None else alphas
     separated = null.status == SEPARATED
-    found, cut = Found(len(problem.y), problem.data.design.p), None
+    found, cut = Found(model.classes, problem.data.design.p), None
     try:
         with single_threaded():
             if null.value > 0:
@@ -130,10 +132,13 @@ def solve_several(model: Predictors, alphas: Float | None, *, n_alphas: int = 10
     status = np.array(["separated"] * done if separated else found.column(3, np.str_), dtype=np.str_)
     word = "" if cut is None else STATUS[INTERRUPTED if isinstance(cut, KeyboardInterrupt) else NO_MEMORY]
     coefs = found.matrices()
-    path = MultiPath(
-        coefs=coefs, intercepts=found.column(0), n_nonzero=joined(coefs), gaps=found.column(2),
+    several = problem.y.ndim > 1
+    kind: Any = partial(MultiPath, grouped=problem.penalties.grouped) if several else Path
+    path: Path = kind(
+        coefs=coefs if several else coefs[0], intercepts=found.column(0) if several else found.column(0)[0],
+        n_nonzero=joined(coefs), gaps=found.column(2),
         gap_kind="kkt residual" if 0 in asked[:done] else problem.gap_kind, n_iter=found.column(4, np.int64),
-        n_passes=found.column(5), grouped=problem.penalties.grouped,
+        n_passes=found.column(5),
         **facts(problem, null, asked, found.column(1), status, word, tol=tol, standardize=standardize,
                 has_offset=has_offset, keep=keep))
     if cut is not None:

@@ -32,8 +32,10 @@ def _summary(cv: CVPath) -> dict[str, Any]:
     """What a person opens the file for: the selected models, by name."""
     out: dict[str, Any] = {
         "objective": "sum_i w_i l(y_i, o_i + b0 + x_i.b) / sum_i w_i + alpha sum_j v_j "
-                     "(l1_ratio s_j |b_j| + (1 - l1_ratio)/2 s_j^2 b_j^2), l the family's negative log-likelihood",
-        "family": cv.path.family, "l1_ratio": cv.l1_ratio_best, "standardize": cv.path.standardize, "models": {}}
+                     "(l1_ratio s_j |b_j| + (1 - l1_ratio)/2 s_j^2 b_j^2), l the family's negative log-likelihood, "
+                     "averaged over dropout",
+        "family": cv.path.family, "l1_ratio": cv.l1_ratio_best, "dropout": cv.dropout_best,
+        "standardize": cv.path.standardize, "models": {}}
     names = cv.path.names
     rules: tuple[Rule, ...] = ("min", "1se")
     for rule in rules:
@@ -123,8 +125,9 @@ def load(file: str | os.PathLike[str]) -> Path | CVPath:
             return _unpack_path(content["path"])
         d = dict(content["cv"])
         d["path"] = _unpack_path(d["path"])
-        for name in ("scores", "score_mean", "score_se", "oof_predictions", "l1_ratios", "l1_scores", "train_mean"):
-            d[name] = _array(d[name], "f8")
+        for name in ("scores", "score_mean", "score_se", "oof_predictions", "l1_ratios", "l1_scores", "train_mean",
+                     "dropouts", "dropout_scores"):
+            d[name] = _array(d.get(name), "f8")
         if d["criteria"] is not None:
             d["criteria"] = Criteria(*(_array(part, "f8") for part in d["criteria"]))
         if d["folds"] is not None:

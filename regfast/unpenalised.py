@@ -26,14 +26,14 @@ class Solution(NamedTuple):
 
 def unpenalised(problem: Problem, fit: Fit) -> Solution:
     """The best fit without a penalty, within the bounds, over every column that is not excluded."""
-    if problem.family.quadratic:
+    if problem.family.quadratic and problem.ridge is None:
         return least_squares(problem, fit)
     coef, status = _bounded(problem)
     _, kkt, _, value, intercept = fit.at(coef, 0.0)
     used = np.isfinite(problem.penalties.factors) & (problem.curvature > 0)
     rows = np.count_nonzero(problem.w) - int(problem.intercept)
-    if status == "converged" and (np.count_nonzero(used) > rows
-                                  or len(np.unique(problem.twin_of[used])) < np.count_nonzero(used)):
+    many = np.count_nonzero(used) > rows or len(np.unique(problem.twin_of[used])) < np.count_nonzero(used)
+    if status == "converged" and problem.ridge is None and many:
         status = "not_unique"
     return Solution(fit.coef(), intercept, value, kkt / np.sqrt(2 * max(start(problem, problem.fit()).value, 1e-300)),
                     status, 1)

@@ -237,9 +237,10 @@ cdef class Active:
 
     cdef void tangent(self, Penalty pen, double alpha, const double *b) noexcept nogil:
         """step = −∂b/∂α while the set and its signs hold."""
-        cdef Py_ssize_t i
+        cdef Py_ssize_t i, j
         for i in range(self.m):
-            self.rhs[i] = pen.pull(alpha, b[self.id[i]], self.sign[i], self.id[i]) / alpha
+            j = self.id[i]
+            self.rhs[i] = (pen.pull(alpha, b[j], self.sign[i], j) - pen.pull(0, b[j], self.sign[i], j)) / alpha
         self.factor.solve(self.rhs, self.step)
 
     cdef bint take(self, residual_t *q, Penalty pen, double alpha, double *c, double t,

@@ -54,8 +54,9 @@ cdef class Newton(Solver):
         self.model.mean, self.model.h = &self._mean_v[0], &self._h_v[0]
 
     cdef void face(self, const residual_t *q) noexcept nogil:
-        """Weights, means and curvatures are those of the loss, or of its model."""
+        """Weights, means, curvatures and units are those of the loss, or of its model."""
         self.q.w, self.q.over, self.q.mean, self.q.h = q.w, q.over, q.mean, q.h
+        self.pen.unit = 1 if q == &self.truth else 1 / self.total
 
     cdef void linearise(self) noexcept nogil:
         """A new model, at η as it stands."""

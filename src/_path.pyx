@@ -90,7 +90,7 @@ cdef class Fit(Newton):
             if status < INTERRUPTED:
                 outcome = self.proof_by_all(1, &m)
                 status = outcome if outcome != OK else status
-            null = self.loss.value(&self._eta[0], &self.q)
+            null = self.objective(1)
             if null <= floor or (self._block.shape[0] or self._loose.shape[0]) and null <= 1e-20 * value:
                 null = 0
             self.scale = null
@@ -180,6 +180,10 @@ cdef class Fit(Newton):
         if status == INTERRUPTED:
             raise self.error or KeyboardInterrupt
         return status, before
+
+    def reform(self):
+        """The ridge of the columns has changed: a factor that has the old one in it serves no more."""
+        self.active.alpha = -1
 
     def put(self, const double[::1] coef):
         """Stand at these coefficients (p,); `resume` comes next. Columns that are not 0 join the working set."""

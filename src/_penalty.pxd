@@ -2,6 +2,7 @@
 
 
 cdef class Penalty:
+    cdef double unit    # of what does not go with α: 1, or in a quadratic model what 1 is in units of it
     cdef Penalty lasso  # the same without its quadratic part; None when it has none
     cdef double value(self, double alpha, double b, Py_ssize_t j) noexcept nogil
     cdef double prox(self, double alpha, double z, double h, Py_ssize_t j) noexcept nogil
@@ -19,4 +20,4 @@ cdef class Penalty:
 
 
 cdef class ElasticNet(Penalty):
-    cdef const double[:] l1, l2, lo, hi  # strided: one number can stand for p equal ones
+    cdef const double[:] l1, l2, lo, hi, d  # strided: one number can stand for p equal ones

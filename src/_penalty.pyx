@@ -1,7 +1,8 @@
 """The elastic net with per-coefficient weights and bounds; lasso, ridge, non-negativity and free columns are its cases.
 
-    pen_j(b) = l1_j |b| + ½ l2_j b²   for lo_j ≤ b ≤ hi_j,   lo_j ≤ 0 ≤ hi_j;   l1_j = ∞ excludes the column
+    α pen_j(b) = α (l1_j |b| + ½ l2_j b²) + ½ d_j b²   for lo_j ≤ b ≤ hi_j,   lo_j ≤ 0 ≤ hi_j
 
+l1_j = ∞ excludes the column; d is a ridge that does not go with α: dropout's.
 A further penalty is one more class with these methods; nothing else changes.
 """
 from libc.math cimport INFINITY, fabs, fmax, fmin
@@ -71,27 +72,29 @@ cdef double conjugate_young(double l1, double l2, double lo, double hi, double b
 
 
 cdef class ElasticNet(Penalty):
-    def __init__(self, const double[:] l1, const double[:] l2, const double[:] lo, const double[:] hi):
-        self.l1, self.l2, self.lo, self.hi = l1, l2, lo, hi
-        if np.any(l2):
+    def __init__(self, const double[:] l1, const double[:] l2, const double[:] lo, const double[:] hi,
+                 const double[:] d=None):
+        self.l1, self.l2, self.lo, self.hi, self.unit = l1, l2, lo, hi, 1
+        self.d = np.broadcast_to(0.0, l1.shape[0]) if d is None else d
+        if np.any(l2) or d is not None:
             self.lasso = ElasticNet(l1, np.broadcast_to(0.0, l2.shape[0]), lo, hi)
 
     cdef double value(self, double alpha, double b, Py_ssize_t j) noexcept nogil:
         if b == 0 or self.l1[j] == INFINITY:  # the block of free columns stands outside the penalty
             return 0
-        return alpha * (self.l1[j] * fabs(b) + 0.5 * self.l2[j] * b * b)
+        return alpha * self.l1[j] * fabs(b) + 0.5 * self.ridge(alpha, j) * b * b
 
     cdef double prox(self, double alpha, double z, double h, Py_ssize_t j) noexcept nogil:
         cdef double threshold = alpha * self.l1[j]
         cdef double b
         if fabs(z) <= threshold * TIE:
             return 0
-        b = (z - threshold if z > 0 else z + threshold) / (h + alpha * self.l2[j])
+        b = (z - threshold if z > 0 else z + threshold) / (h + self.ridge(alpha, j))
         return fmin(fmax(b, self.lo[j]), self.hi[j])
 
     cdef double distance(self, double alpha, double b, double c, Py_ssize_t j) noexcept nogil:
         cdef double l1 = alpha * self.l1[j]
-        cdef double g = c - alpha * self.l2[j] * b if b != 0 else c
+        cdef double g = c - self.ridge(alpha, j) * b if b != 0 else c
         if l1 == INFINITY:
             return 0
         if b == 0:  # the side that a bound at zero closes does not count
@@ -108,15 +111,15 @@ cdef class ElasticNet(Penalty):
     cdef double young(self, double alpha, double b, double z, Py_ssize_t j) noexcept nogil:
         if self.l1[j] == INFINITY:
             return 0
-        return conjugate_young(alpha * self.l1[j], alpha * self.l2[j], self.lo[j], self.hi[j], b, z)
+        return conjugate_young(alpha * self.l1[j], self.ridge(alpha, j), self.lo[j], self.hi[j], b, z)
 
     cdef double limit(self, double alpha, double z, Py_ssize_t j) noexcept nogil:
-        if self.l2[j] > 0 or (self.hi[j] if z > 0 else -self.lo[j]) < INFINITY:
+        if self.ridge(1, j) > 0 or (self.hi[j] if z > 0 else -self.lo[j]) < INFINITY:
             return INFINITY
         return self.strict(alpha, z, j)
 
     cdef double strict(self, double alpha, double z, Py_ssize_t j) noexcept nogil:
-        if fabs(z) <= alpha * self.l1[j] or self.l2[j] > 0 or (self.hi[j] if z > 0 else -self.lo[j]) == 0:
+        if fabs(z) <= alpha * self.l1[j] or self.ridge(1, j) > 0 or (self.hi[j] if z > 0 else -self.lo[j]) == 0:
             return INFINITY
         return alpha * self.l1[j] / fabs(z)
 
@@ -124,10 +127,10 @@ cdef class ElasticNet(Penalty):
         return INFINITY if (self.hi[j] if side > 0 else -self.lo[j]) == 0 else self.l1[j]
 
     cdef double ridge(self, double alpha, Py_ssize_t j) noexcept nogil:
-        return alpha * self.l2[j]
+        return alpha * self.l2[j] + self.unit * self.d[j]
 
     cdef double pull(self, double alpha, double b, double side, Py_ssize_t j) noexcept nogil:
-        return 0 if self.l1[j] == INFINITY else alpha * (self.l1[j] * side + self.l2[j] * b)
+        return 0 if self.l1[j] == INFINITY else alpha * self.l1[j] * side + self.ridge(alpha, j) * b
 
     cdef double kink(self, double alpha, Py_ssize_t j) noexcept nogil:
         return 0 if self.l1[j] == INFINITY else 2 * alpha * self.l1[j]

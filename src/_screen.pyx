@@ -326,7 +326,7 @@ cdef class Screen(Workspace):
             return self._inside[j] != FREE and level == EVERY
         least = self.pen.least_hold(j)
         return level == EVERY or self.q.b[j] != 0 or level == LIVE and least < INFINITY \
-            or least == 0 and (level == UNHELD or self.pen.ridge(1, j) == 0)
+            or least == 0 and (level == UNHELD or self.pen.ridge(1, j) == self.pen.ridge(0, j))
 
     cdef void shrink(self) noexcept nogil:
         """Columns at zero leave the working set, unless they are active or no threshold keeps them there."""
