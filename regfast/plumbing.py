@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
+import scipy.sparse as sp
+from sklearn import get_config
 from sklearn.base import BaseEstimator
+from sklearn.utils import check_scalar
+from sklearn.utils.validation import check_is_fitted
 
+from . import validation as check
 from .blas import single_threaded
 from .condense import condense
-from .errors import NO_MEMORY, STATUS, warn_not_converged
+from .errors import NO_MEMORY, STATUS, InvalidParameterError, warn_not_converged
 from .folds import Fold, row_numbers
 from .problem import RIDGE_GRID, Null, Problem, start
 from .result import Path
@@ -38,16 +43,46 @@ class TakesSparse(BaseEstimator):
         return tags
 
 
+class Sparsifies(BaseEstimator):
+    """An estimator whose coefficients may be stored sparse."""
+
+    coef_: Any
+
+    def sparsify(self) -> Self:
+        """Store `coef_` as a sparse matrix, which saves memory where most coefficients are 0; `densify` undoes it."""
+        check_is_fitted(self, msg="Estimator, %(name)s, must be fitted before sparsifying.")
+        self.coef_ = as_configured(sp.csr_array(self.coef_))
+        return self
+
+    def densify(self) -> Self:
+        """Store `coef_` as an array again, as `fit` does."""
+        check_is_fitted(self, msg="Estimator, %(name)s, must be fitted before densifying.")
+        if sp.issparse(self.coef_):
+            self.coef_ = self.coef_.toarray()
+        return self
+
+
+def as_configured(matrix: sp.csr_array) -> Any:
+    """A sparse matrix or a sparse array, as `sklearn.set_config(sparse_interface=...)` says (1.9; a matrix before)."""
+    return matrix if get_config().get("sparse_interface") == "sparray" else sp.csr_matrix(matrix)
+
+
 def per_row(sample_weight: Any) -> Any:
     """Weights (n,), or None; one number for all rows weighs them alike."""
-    return None if isinstance(sample_weight, Real) else sample_weight
+    if isinstance(sample_weight, Real):
+        check.number("sample_weight", float(sample_weight), 0, np.finfo(np.float64).max, open_lo=True)
+        return None
+    if sample_weight is not None and np.ndim(sample_weight) != 1:
+        raise ValueError("Sample weights must be 1D array or scalar: sample_weight must be a number or (n,); got shape "
+                         f"{np.shape(sample_weight)}")
+    return sample_weight
 
 
 def must(estimator: Any, parameter: str, wanted: str, ok: bool) -> None:
     """Refuse a parameter unless it is `ok`."""
     if not ok:
         name, value = type(estimator).__name__, getattr(estimator, parameter)
-        raise ValueError(f"The {parameter!r} parameter of {name} must be {wanted}. Got {value!r} instead.")
+        raise InvalidParameterError(f"The {parameter!r} parameter of {name} must be {wanted}. Got {value!r} instead.")
 
 
 def real(x: Any) -> bool:
@@ -58,6 +93,15 @@ def real(x: Any) -> bool:
 def whole(x: Any, lo: int) -> bool:
     """Whether x is an integer of at least lo."""
     return isinstance(x, Integral) and not isinstance(x, bool) and int(x) >= lo
+
+
+def check_strengths(alphas: Any, *, zero: bool) -> None:
+    """Each of several strengths, in scikit-learn's words; `zero`: it may be 0."""
+    for k, alpha in enumerate(alphas):
+        name = f"alphas[{k}]" if len(alphas) > 1 else "alphas"
+        check_scalar(alpha, name, Real, min_val=0.0, include_boundaries="left" if zero else "neither")
+        if not alpha < np.inf:
+            raise ValueError(f"{name} must be finite; got {alpha}")
 
 
 def solve_at(problem: Problem, alpha: float, tol: float, max_iter: int, warm: Float | None) -> Solution:
@@ -83,8 +127,8 @@ def automatic(problem: Problem, null: Null, count: int, eps: float) -> Float:
     """(count,) scikit-learn's grid: geometric from the smallest α without coefficients; all tiny where that is 0."""
     ratio, tiny = problem.penalties.l1_ratio, float(np.finfo(np.float64).resolution)
     if ratio == 0:
-        raise ValueError("Automatic alpha grid generation is not supported for l1_ratio=0, where no finite alpha makes "
-                         "every coefficient 0: name the strengths, alphas=[...]")
+        raise ValueError("Automatic alpha grid generation is not supported for l1_ratio=0. Please supply a grid by providing "
+                         "your estimator with the appropriate `alphas=` argument.")
     top = null.alpha_max * max(ratio, RIDGE_GRID) / ratio
     return np.full(count, tiny) if top <= tiny else np.geomspace(top, top * eps, count)
 
@@ -118,7 +162,6 @@ def route(est: Any, method: str, params: dict[str, Any], sample_weight: Any) -> 
     ValueError
         Something else was passed on, and routing is not enabled.
     """
-    from sklearn import get_config
     from sklearn.utils import Bunch
     from sklearn.utils.metadata_routing import process_routing
 

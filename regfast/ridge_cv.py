@@ -14,7 +14,7 @@ from sklearn.utils.validation import validate_data
 from .blas import single_threaded
 from .factors import Spectrum
 from .leave_one_out import errors
-from .plumbing import FLOATS, must, real
+from .plumbing import FLOATS, check_strengths, must
 from .ridge import improve, side_of, solve
 from .ridge_estimators import Classifying, Linear, Ridge, RidgeClassifier, Weights, as_problem, check_class_weight
 from .standard_form import StandardForm
@@ -47,13 +47,8 @@ class _RidgeCV(Linear):
     def _check_parameters(self) -> None:
         alphas = np.asarray(self.alphas)
         must(self, "alphas", "an array-like or a float in the range (0.0, inf)",
-             alphas.dtype.kind in "iuf" and alphas.ndim <= 1 and alphas.size > 0)
-        for k, alpha in enumerate(np.atleast_1d(alphas).tolist()):
-            name = f"alphas[{k}]" if alphas.size > 1 else "alphas"
-            if not (real(alpha) and alpha < np.inf):
-                raise ValueError(f"{name} must be finite; got {alpha}")
-            if alpha < 0 or (alpha == 0 and self.cv is None):
-                raise ValueError(f"{name} == {alpha}, must be {'>' if self.cv is None else '>='} 0.0.")
+             alphas.ndim <= 1 and alphas.size > 0 and not isinstance(self.alphas, str))
+        check_strengths(self.alphas if alphas.ndim else [self.alphas], zero=self.cv is not None)
         for flag in ("fit_intercept", "store_cv_results"):
             must(self, flag, "an instance of 'bool'", isinstance(getattr(self, flag), (bool, np.bool_)))
         must(self, "scoring", "a str among the scorers of scikit-learn, a callable or None",
