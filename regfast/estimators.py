@@ -119,8 +119,9 @@ class ElasticNet(Affine):
     sparse_coef_ : sparse (1, p) or (n_targets, p)
     intercept_ : float or (n_targets,)
     n_iter_ : int, or list of int for several targets
+        At least 1, unless a warm start is the solution already.
     dual_gap_ : float or (n_targets,)
-        Certified duality gap on the scale of the objective; NaN for alpha = 0.
+        Certified duality gap on the scale of the objective; NaN for alpha = 0 with `positive`.
     n_features_in_ : int
     feature_names_in_ : (p,)
 
@@ -205,8 +206,7 @@ class ElasticNet(Affine):
             warm = np.maximum(warm, 0.0)
         alpha = float(self.alpha)
         found = solve_at(problem, alpha, float(self.tol), self.max_iter or 1000, warm)
-        gap = found.measure * found.null if alpha > 0 else np.nan
-        return found.coef, found.intercept, gap, found.n_iter, found.measure, found.status
+        return found.coef, found.intercept, found.gap, found.n_iter, found.measure, found.status
 
     @property
     def sparse_coef_(self) -> Any:

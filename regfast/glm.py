@@ -20,11 +20,8 @@ from .validation import Float
 
 ACCURACY = 1e-14
 """The gap that is aimed at where `tol` asks for less: the steps from 1e-4 to here are few and cost next to nothing."""
-
-
-def aim(tol: float) -> float:
-    """The gap to go for: scikit-learn's `tol` bounds a gradient, and a gap is of the order of a gradient squared."""
-    return float(min(ACCURACY, max(tol**2, 1e-16), tol))
+POLISH = 2
+"""Newton's steps after that where `tol`, in scikit-learn a bound on the gradient, asks for more than a gap can tell."""
 
 
 class Linear(TakesSparse):
@@ -44,8 +41,9 @@ class Linear(TakesSparse):
         problem = prepare(X, y, family=family, l1_ratio=l1_ratio, sample_weight=sample_weight,
                           fit_intercept=self.fit_intercept, standardize=False, solves=int(alpha > 0))
         warm = np.ravel(self.coef_).astype(np.float64) if self.warm_start and hasattr(self, "coef_") else None
-        return solve_at(problem, alpha, aim(float(self.tol)), int(self.max_iter),
-                        warm if warm is not None and len(warm) == X.shape[1] else None)
+        return solve_at(problem, alpha, min(float(self.tol), ACCURACY), int(self.max_iter),
+                        warm if warm is not None and len(warm) == X.shape[1] else None,
+                        POLISH if self.tol**2 < ACCURACY and not family.quadratic else 0)
 
     def linear(self, X: Any) -> Any:
         """Linear predictor (n,), of the coefficients' float type."""

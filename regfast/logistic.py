@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from . import families
 from . import validation as check
 from .errors import warn_not_converged
-from .glm import Linear, aim, kind
+from .glm import Linear, kind
 from .multinomial import Softmax
 from .path import prepare
 from .plumbing import FLOATS, Sparsifies, must, per_row, real
@@ -29,6 +29,10 @@ from .validation import Float
 SOLVERS = ("lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga")
 RATIO = {"l2": 0.0, "l1": 1.0, None: 0.0}
 """What the penalties of older versions come to."""
+
+
+FINE = 1e-15
+"""The gap that several classes aim at: the last Newton's steps come cheaply, and repeats are to equal weights."""
 
 
 class LogisticRegression(ClassifierMixin, Sparsifies, Linear):
@@ -141,7 +145,7 @@ class LogisticRegression(ClassifierMixin, Sparsifies, Linear):
         """(coef (C, p), intercept (C,), iterations, measure, status) of the softmax model."""
         problem = prepare(X, y, family="multinomial", l1_ratio=l1_ratio, sample_weight=w,
                           fit_intercept=self.fit_intercept, standardize=False)
-        path = solve_several(Softmax(problem), np.array([alpha]), tol=aim(float(self.tol)), standardize=False,
+        path = solve_several(Softmax(problem), np.array([alpha]), tol=min(float(self.tol), FINE), standardize=False,
                              max_iter=max(1, int(self.max_iter)) * 100 * len(self.classes_), has_offset=False)
         return (path.coef_at(alpha), path.intercept_at(alpha), max(1, int(path.n_iter[0])), float(path.gaps[0]),
                 str(path.status[0]))

@@ -32,6 +32,7 @@ class Solution(NamedTuple):
     measure: float  # relative duality gap; KKT residual for α = 0
     status: str
     null: float  # P_null, which the gap is relative to
+    gap: float  # duality gap on the scale of the objective; NaN where there is only a KKT residual
 
 
 class TakesSparse(BaseEstimator):
@@ -72,9 +73,9 @@ def per_row(sample_weight: Any) -> Any:
     if isinstance(sample_weight, Real):
         check.number("sample_weight", float(sample_weight), 0, np.finfo(np.float64).max, open_lo=True)
         return None
-    if sample_weight is not None and np.ndim(sample_weight) != 1:
+    if sample_weight is not None and np.asarray(sample_weight).ndim != 1:
         raise ValueError("Sample weights must be 1D array or scalar: sample_weight must be a number or (n,); got shape "
-                         f"{np.shape(sample_weight)}")
+                         f"{np.asarray(sample_weight).shape}")
     return sample_weight
 
 
@@ -104,23 +105,28 @@ def check_strengths(alphas: Any, *, zero: bool) -> None:
             raise ValueError(f"{name} must be finite; got {alpha}")
 
 
-def solve_at(problem: Problem, alpha: float, tol: float, max_iter: int, warm: Float | None) -> Solution:
-    """The solution at one α, from coefficients (p,) if there are some to begin from."""
+def solve_at(problem: Problem, alpha: float, tol: float, max_iter: int, warm: Float | None,
+             polish: int = 0) -> Solution:
+    """The solution at one α, from coefficients (p,) if there are some to begin from; `polish`: steps beyond `tol`."""
     small = condense(problem) if alpha > 0 else problem
     fit = small.fit()
     null = start(problem, fit)
     if alpha == 0:
         last = unpenalised(problem, fit)
-        return Solution(last.coef, last.intercept, last.n_iter, last.kkt, last.status, null.value)
+        return Solution(last.coef, last.intercept, last.n_iter, last.kkt, last.status, null.value, last.gap)
     if warm is not None:
         fit.warm(np.where(np.isinf(problem.l1), 0.0, warm))
     with single_threaded():
         _, _, _, b0, _, gaps, epochs, _, codes = fit.run(np.array([alpha]), tol, max_iter, False, null.total, None)
+        if polish and STATUS[codes[-1]] == "converged":
+            _, _, _, b0, _, gaps, more, _, stopped = fit.run(np.array([alpha]), 0.0, polish, False, null.total, None)
+            epochs, codes = epochs + more, codes if len(stopped) == len(b0) else stopped
     if len(codes) > len(b0):
         raise MemoryError if codes[-1] == NO_MEMORY else fit.error or KeyboardInterrupt
     coef = fit.coef()
-    return Solution(coef, float(small.intercepts(b0[0], coef)), max(1, int(epochs[0])), float(gaps[0]),
-                    STATUS[codes[0]], null.value)
+    least = 1 if warm is None else 0  # (where it stood may have been the solution)
+    return Solution(coef, float(small.intercepts(b0[0], coef)), max(least, int(epochs[0])), float(gaps[0]),
+                    STATUS[codes[0]], null.value, float(gaps[0]) * null.value)
 
 
 def automatic(problem: Problem, null: Null, count: int, eps: float) -> Float:

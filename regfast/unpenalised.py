@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.linalg
@@ -22,6 +22,7 @@ class Solution(NamedTuple):
     kkt: float
     status: str
     n_iter: int
+    gap: float = np.nan  # what the objective still has to fall, where that is known
 
 
 def unpenalised(problem: Problem, fit: Fit) -> Solution:
@@ -51,10 +52,10 @@ def least_squares(problem: Problem, fit: Fit) -> Solution:
     """
     ids = np.flatnonzero(np.isfinite(problem.penalties.factors) & (problem.curvature > 0))
     coef = np.zeros(problem.data.design.p)
-    status, n_iter = "converged", 1
+    status, n_iter, gap = "converged", 1, 0.0
     lo, hi = problem.penalties.lo[ids], problem.penalties.hi[ids]
     if np.isfinite(lo).any() or np.isfinite(hi).any():
-        coef, status = _bounded(problem)
+        (coef, status), gap = _bounded(problem), np.nan
     elif ids.size:
         size, root = np.sqrt(problem.curvature[ids]), np.sqrt(problem.w)
         t = root * (problem.y - (problem.w @ problem.y if problem.intercept else 0.0))
@@ -68,6 +69,8 @@ def least_squares(problem: Problem, fit: Fit) -> Solution:
         rows = np.count_nonzero(problem.w) - int(problem.intercept)
         if status == "converged" and (ids.size > rows or len(np.unique(problem.twin_of[ids])) < ids.size):
             status = "not_unique"
+        apply = A.dot if isinstance(A, np.ndarray) else A.matvec
+        gap = 0.5 * float(np.sum(apply(_once_more(A, t - apply(scaled))) ** 2))
         coef[ids] = scaled / size
         known = isinstance(A, np.ndarray) and status != "not_unique"  # (LSMR does not tell a rank)
         if not problem.standardize and not known:
@@ -75,7 +78,14 @@ def least_squares(problem: Problem, fit: Fit) -> Solution:
     _, kkt, _, value, intercept = fit.at(coef, 0.0)
     centred = problem.y - (problem.w @ problem.y if problem.intercept else 0.0)
     null = float(np.sqrt(problem.w @ centred**2))
-    return Solution(fit.coef(), intercept, value, kkt / max(null, 1e-300), status, max(int(n_iter), 1))
+    return Solution(fit.coef(), intercept, value, kkt / max(null, 1e-300), status, max(int(n_iter), 1), gap)
+
+
+def _once_more(A: Any, rest: Float) -> Float:
+    """What least squares makes of a residual: its fit is what the first solution left to be had."""
+    if isinstance(A, np.ndarray):
+        return np.asarray(scipy.linalg.lstsq(A, rest)[0])
+    return np.asarray(spl.lsmr(A, rest, atol=1e-6, btol=1e-6, conlim=0, maxiter=10 * min(A.shape) + 100)[0])
 
 
 def shortest(problem: Problem, coef: Float) -> Float:

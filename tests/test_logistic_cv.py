@@ -40,12 +40,6 @@ def test_checks_of_scikit_learn(estimator: Any, check: Any) -> None:
     check(estimator)
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # as in its own suite
-@parametrize_with_checks([LogisticRegressionCV(Cs=3, max_iter=5, cv=3)])
-def test_checks_as_its_own_suite_has_them(estimator: Any, check: Any) -> None:
-    check(estimator)
-
-
 def test_parameters_are_scikit_learns_and_the_defaults_those_it_announces() -> None:
     a, b = LogisticRegressionCV().get_params(), theirs.LogisticRegressionCV().get_params()
     announced = {name: a.pop(name) for name, value in list(b.items()) if isinstance(value, str) and value == "warn"}

@@ -14,7 +14,6 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import make_scorer, mean_absolute_error
 from sklearn.model_selection import GridSearchCV, KFold
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import regfast
 from regfast import Ridge, RidgeClassifier, RidgeClassifierCV, RidgeCV, certify
@@ -30,12 +29,6 @@ weighted = pytest.mark.parametrize("weights", [False, True], ids=["even", "weigh
 intercepts = pytest.mark.parametrize("fit_intercept", [True, False], ids=["intercept", "through zero"])
 shapes = pytest.mark.parametrize("data", [(X, Y3, W), (WIDE[0], np.column_stack([WIDE[1], WIDE[0][:, :2]]), WIDE[2])],
                                  ids=["tall", "wide"])  # fmt: skip
-
-
-@parametrize_with_checks([Ridge(), RidgeClassifier(), RidgeCV(), RidgeClassifierCV(), Ridge(positive=True),
-                          RidgeCV(cv=3)])  # fmt: skip
-def test_checks_of_scikit_learn(estimator: Any, check: Any) -> None:
-    check(estimator)
 
 
 @pytest.mark.parametrize("name", ["Ridge", "RidgeClassifier", "RidgeCV", "RidgeClassifierCV"])
