@@ -59,7 +59,7 @@ class LogisticRegression(ClassifierMixin, Sparsifies, Linear):
     max_iter : int
         Newton steps and epochs of coordinate descent.
     warm_start : bool
-        Begin from the coefficients of the last fit; without effect on more than two classes.
+        Begin from the coefficients of the last fit.
     dual, intercept_scaling, random_state, solver, verbose, n_jobs
         Accepted for compatibility: there is one engine, and its solution is certified.
 
@@ -145,10 +145,16 @@ class LogisticRegression(ClassifierMixin, Sparsifies, Linear):
         """(coef (C, p), intercept (C,), iterations, measure, status) of the softmax model."""
         problem = prepare(X, y, family="multinomial", l1_ratio=l1_ratio, sample_weight=w,
                           fit_intercept=self.fit_intercept, standardize=False)
+        warm = self.warm_start and np.shape(getattr(self, "coef_", None)) == (len(self.classes_), X.shape[1])
         path = solve_several(Softmax(problem), np.array([alpha]), tol=min(float(self.tol), FINE), standardize=False,
-                             max_iter=max(1, int(self.max_iter)) * 100 * len(self.classes_), has_offset=False)
+                             max_iter=self._epochs(l1_ratio, len(self.classes_)), has_offset=False,
+                             warm=np.asarray(self.coef_, dtype=np.float64).T if warm else None)
         return (path.coef_at(alpha), path.intercept_at(alpha), max(1, int(path.n_iter[0])), float(path.gaps[0]),
                 str(path.status[0]))
+
+    def _epochs(self, l1_ratio: float, classes: int) -> int:
+        """What `max_iter` allows: Newton's steps, each of them as many as 100 epochs of every class on a penalty with kinks."""
+        return max(1, int(self.max_iter)) * (100 * classes if l1_ratio > 0 and classes > 2 else 1)
 
     def _check_parameters(self) -> None:
         must(self, "C", "a float in the range (0.0, inf]", real(self.C) and self.C > 0)

@@ -233,7 +233,7 @@ class LogisticRegressionCV(LogisticRegression):
         several = len(self.classes_) > 2
         once, at = np.unique(Cs, return_inverse=True)  # a C given twice is solved once
         grids = np.array([1 / (once * w[train].sum()) for train, _ in folds])
-        epochs = max(1, int(self.max_iter)) * (100 * len(self.classes_) if several else 1)
+        epochs = self._epochs(max(ratios), len(self.classes_))
         settings = Settings(min(float(self.tol), ACCURACY), epochs, False, False, (False, False))
         first = prepare(X, y if several else (y == self.classes_[1]).astype(np.float64), l1_ratio=ratios[0],
                         family="multinomial" if several else "binomial", sample_weight=w,

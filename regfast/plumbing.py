@@ -115,7 +115,10 @@ def solve_at(problem: Problem, alpha: float, tol: float, max_iter: int, warm: Fl
         last = unpenalised(problem, fit)
         return Solution(last.coef, last.intercept, last.n_iter, last.kkt, last.status, null.value, last.gap)
     if warm is not None:
-        fit.warm(np.where(np.isinf(problem.l1), 0.0, warm))
+        gap, _, _, _, b0 = fit.at(np.where(np.isinf(problem.l1), 0.0, warm), alpha)
+        if gap <= tol:
+            coef = fit.coef()
+            return Solution(coef, float(small.intercepts(b0, coef)), 0, gap, "converged", null.value, gap * null.value)
     with single_threaded():
         _, _, _, b0, _, gaps, epochs, _, codes = fit.run(np.array([alpha]), tol, max_iter, False, null.total, None)
         if polish and STATUS[codes[-1]] == "converged":
@@ -124,8 +127,7 @@ def solve_at(problem: Problem, alpha: float, tol: float, max_iter: int, warm: Fl
     if len(codes) > len(b0):
         raise MemoryError if codes[-1] == NO_MEMORY else fit.error or KeyboardInterrupt
     coef = fit.coef()
-    least = 1 if warm is None else 0  # (where it stood may have been the solution)
-    return Solution(coef, float(small.intercepts(b0[0], coef)), max(least, int(epochs[0])), float(gaps[0]),
+    return Solution(coef, float(small.intercepts(b0[0], coef)), max(1, int(epochs[0])), float(gaps[0]),
                     STATUS[codes[0]], null.value, float(gaps[0]) * null.value)
 
 
