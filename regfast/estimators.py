@@ -67,8 +67,8 @@ def check_gram(gram: Any, problem: Problem) -> None:
     true = n * float(columns(problem, np.array([i]))[:, 0] @ (problem.w * columns(problem, np.array([j]))[:, 0]))
     rtol = 1e-4 if np.float32 in (gram.dtype, problem.data.X.dtype) else 1e-7
     if not np.isclose(true, gram[i, j], rtol=rtol, atol=1e-5):
-        raise ValueError("Gram matrix passed in via 'precompute' parameter did not pass validation when a single element "
-                         f"was checked: element ({i}, {j}) is {gram[i, j]}, and that of X is {true}")
+        raise ValueError("Gram matrix passed in via 'precompute' parameter did not pass validation when a single "
+                         f"element was checked: element ({i}, {j}) is {gram[i, j]}, and that of X is {true}")
 
 
 class Affine(MultiOutputMixin, RegressorMixin, TakesSparse):

@@ -153,7 +153,7 @@ class LogisticRegression(ClassifierMixin, Sparsifies, Linear):
                 str(path.status[0]))
 
     def _epochs(self, l1_ratio: float, classes: int) -> int:
-        """What `max_iter` allows: Newton's steps, each of them as many as 100 epochs of every class on a penalty with kinks."""
+        """What `max_iter` allows: Newton's steps; with kinks, where classes are taken in turn, 100 epochs of each."""
         return max(1, int(self.max_iter)) * (100 * classes if l1_ratio > 0 and classes > 2 else 1)
 
     def _check_parameters(self) -> None:
@@ -185,10 +185,10 @@ class LogisticRegression(ClassifierMixin, Sparsifies, Linear):
         ratio = None if self.l1_ratio is None else float(self.l1_ratio)
         if self.penalty == "deprecated":
             if ratio is None:
-                warnings.warn("'l1_ratio=None' was deprecated in version 1.8 of scikit-learn: give 0 for the L2 penalty",
+                warnings.warn("'l1_ratio=None' was deprecated in scikit-learn 1.8: give 0 for the L2 penalty",
                               FutureWarning, stacklevel=3)
             return C, ratio or 0.0
-        warnings.warn("'penalty' was deprecated in version 1.8 of scikit-learn: l1_ratio=0 is 'l2', l1_ratio=1 is 'l1', "
+        warnings.warn("'penalty' was deprecated in scikit-learn 1.8: l1_ratio=0 is 'l2', l1_ratio=1 is 'l1', "
                       "values between them are 'elasticnet', and C=np.inf is None", FutureWarning, stacklevel=3)
         if self.penalty == "elasticnet":
             if ratio is None:

@@ -207,7 +207,7 @@ class LogisticRegressionCV(LogisticRegression):
              self.penalty in ("deprecated", "l1", "l2", "elasticnet"))
         unset = self.l1_ratios is None or (isinstance(self.l1_ratios, str) and self.l1_ratios == "warn")
         if self.penalty != "deprecated":
-            warnings.warn("'penalty' was deprecated in version 1.8 of scikit-learn: l1_ratios=(0,) is 'l2', (1,) "
+            warnings.warn("'penalty' was deprecated in scikit-learn 1.8: l1_ratios=(0,) is 'l2', (1,) "
                           "is 'l1', and values between them are 'elasticnet'", FutureWarning, stacklevel=3)
             if self.penalty != "elasticnet":
                 if not unset and not np.array_equal(self.l1_ratios, DEFAULT):
@@ -215,7 +215,7 @@ class LogisticRegressionCV(LogisticRegression):
                                   f"(penalty={self.penalty})", stacklevel=3)
                 return [RATIO[self.penalty]], False
         elif self.l1_ratios is None:
-            warnings.warn("'l1_ratios=None' was deprecated in version 1.8 of scikit-learn: give (0,) for the L2 penalty",
+            warnings.warn("'l1_ratios=None' was deprecated in scikit-learn 1.8: give (0,) for the L2 penalty",
                           FutureWarning, stacklevel=3)
             return [0.0], False
         elif unset:

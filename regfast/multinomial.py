@@ -27,7 +27,7 @@ T = TypeVar("T")
 FAR = 700.0  # e^±FAR is still a number
 ROUNDS = 200  # rounds of intercepts alone
 IDLE = 200  # rounds that may pass without getting nearer
-PATIENCE = 3  # Newton's steps in a row that do not halve the gap
+PATIENCE = 3  # Newton's steps in a row that hardly lower the gap
 FAST = 10.0  # times nearer in a round: slower, and Newton's step on all classes pays
 FORCING = 0.1  # of the gradient: what conjugate gradients leave
 HALVINGS = 20
@@ -89,7 +89,7 @@ class Softmax:
             fit.put(np.ascontiguousarray(coef))
 
     def coefs(self) -> list[Float]:
-        """C of (p,), of mean 0 over the classes where no kink or bound holds them: fit the same, squares at their least."""
+        """C of (p,), of mean 0 over the classes where no kink or bound holds them: squares are least there."""
         b = np.array([fit.coef() for fit in self.fits])
         b[:, self.level] -= b[:, self.level].mean(axis=0)
         return list(b)
@@ -149,12 +149,12 @@ class Softmax:
 
     def solve(self, alpha: float, tol: float, max_iter: int) -> tuple[str, float]:
         """Class after class until the certificate of all holds, if Newton's steps are not enough: (status, gap)."""
+        goal, aim, best, idle = 1e-2 / self.classes, 0.5 * tol, np.inf, 0
+        look, used, before = True, self.n_iter, np.inf
         if self.level[np.isfinite(self.problem.l1)].all():
             gap = self.glide(alpha, tol, max_iter)
             if gap <= tol:
                 return "converged", gap
-        goal, aim, best, idle = 1e-2 / self.classes, 0.5 * tol, np.inf, 0
-        look, used, before = True, self.n_iter, np.inf
         while True:
             left = max_iter - (self.n_iter - used)
             if left <= 0:
@@ -180,7 +180,7 @@ class Softmax:
         """The gap after Newton's steps on all classes at once, while they gain: without kinks none is a case apart."""
         gap, best, idle = self.gap(alpha), np.inf, 0
         for _ in range(max_iter):
-            idle = 0 if gap < best / 2 else idle + 1
+            idle = 0 if gap < 0.9 * best else idle + 1
             best = min(gap, best)
             if gap <= tol or idle == PATIENCE:
                 break
@@ -190,7 +190,7 @@ class Softmax:
         return gap
 
     def leap(self, alpha: float) -> None:
-        """Newton's step on the coefficients that are not 0 or have no kink there, of all classes, by conjugate gradients.
+        """Newton's step on coefficients that are not 0 or have no kink there, of all classes, by conjugate gradients.
 
         Class after class, each finds its own minimum at once, and the others' after many rounds: this spares them.
         """

@@ -135,8 +135,8 @@ def automatic(problem: Problem, null: Null, count: int, eps: float) -> Float:
     """(count,) scikit-learn's grid: geometric from the smallest α without coefficients; all tiny where that is 0."""
     ratio, tiny = problem.penalties.l1_ratio, float(np.finfo(np.float64).resolution)
     if ratio == 0:
-        raise ValueError("Automatic alpha grid generation is not supported for l1_ratio=0. Please supply a grid by providing "
-                         "your estimator with the appropriate `alphas=` argument.")
+        raise ValueError("Automatic alpha grid generation is not supported for l1_ratio=0. Please supply a grid by "
+                         "providing your estimator with the appropriate `alphas=` argument.")
     top = null.alpha_max * max(ratio, RIDGE_GRID) / ratio
     return np.full(count, tiny) if top <= tiny else np.geomspace(top, top * eps, count)
 

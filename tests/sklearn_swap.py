@@ -45,7 +45,7 @@ def means(pattern: str, item: pytest.Item) -> bool:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     files, unused, dropped = {item.path.name for item in items}, [], []
-    for pattern, reason in rows("Not run"):
+    for pattern, _ in rows("Not run"):
         found = [item for item in items if means(pattern, item)]
         dropped += found
         items[:] = [item for item in items if item not in found]
