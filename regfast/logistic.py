@@ -145,10 +145,11 @@ class LogisticRegression(ClassifierMixin, Sparsifies, Linear):
         """(coef (C, p), intercept (C,), iterations, measure, status) of the softmax model."""
         problem = prepare(X, y, family="multinomial", l1_ratio=l1_ratio, sample_weight=w,
                           fit_intercept=self.fit_intercept, standardize=False)
-        warm = self.warm_start and np.shape(getattr(self, "coef_", None)) == (len(self.classes_), X.shape[1])
+        before: Any = getattr(self, "coef_", None) if self.warm_start else None
+        fits = before is not None and np.shape(before) == (len(self.classes_), X.shape[1])
         path = solve_several(Softmax(problem), np.array([alpha]), tol=min(float(self.tol), FINE), standardize=False,
                              max_iter=self._epochs(l1_ratio, len(self.classes_)), has_offset=False,
-                             warm=np.asarray(self.coef_, dtype=np.float64).T if warm else None)
+                             warm=np.asarray(before, dtype=np.float64).T if fits else None)
         return (path.coef_at(alpha), path.intercept_at(alpha), max(1, int(path.n_iter[0])), float(path.gaps[0]),
                 str(path.status[0]))
 

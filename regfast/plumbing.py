@@ -115,10 +115,10 @@ def solve_at(problem: Problem, alpha: float, tol: float, max_iter: int, warm: Fl
         last = unpenalised(problem, fit)
         return Solution(last.coef, last.intercept, last.n_iter, last.kkt, last.status, null.value, last.gap)
     if warm is not None:
-        gap, _, _, _, b0 = fit.at(np.where(np.isinf(problem.l1), 0.0, warm), alpha)
+        gap, _, _, _, constant = fit.at(np.where(np.isinf(problem.l1), 0.0, warm), alpha)
         if gap <= tol:
             coef = fit.coef()
-            return Solution(coef, float(small.intercepts(b0, coef)), 0, gap, "converged", null.value, gap * null.value)
+            return Solution(coef, float(small.intercepts(constant, coef)), 0, gap, "converged", null.value, gap * null.value)
     with single_threaded():
         _, _, _, b0, _, gaps, epochs, _, codes = fit.run(np.array([alpha]), tol, max_iter, False, null.total, None)
         if polish and STATUS[codes[-1]] == "converged":

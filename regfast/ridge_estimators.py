@@ -187,7 +187,7 @@ class Ridge(MultiOutputMixin, RegressorMixin, _Ridge):
     Parameters
     ----------
     alpha : float ≥ 0 or (n_targets,)
-        0 is least squares, of minimum norm on standardised columns where that is not unique.
+        0 is least squares, of minimum norm where that is not unique.
     fit_intercept : bool
         Never penalised, sparse X included.
     copy_X : bool

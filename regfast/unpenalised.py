@@ -97,7 +97,8 @@ def shortest(problem: Problem, coef: Float) -> Float:
     """
     ids = np.flatnonzero(np.isfinite(problem.penalties.factors) & (problem.curvature > 0))
     size, root, scale = np.sqrt(problem.curvature[ids]), np.sqrt(problem.w), problem.scale[ids]
-    out, A = np.zeros_like(coef), _operator(problem, ids, root, size)
+    out = np.zeros_like(coef)
+    A: Any = _operator(problem, ids, root, size)
     if isinstance(A, np.ndarray):
         _, values, rows = scipy.linalg.svd(A, full_matrices=False)
         Z = rows[values > max(A.shape) * EPS * values[0]].T
@@ -105,7 +106,7 @@ def shortest(problem: Problem, coef: Float) -> Float:
         out[ids] = Q @ scipy.linalg.solve_triangular(R, Z.T @ (size * coef[ids]), trans="T") / scale
     else:
         fitted = A.matvec(size * coef[ids])
-        B = _operator(problem, ids, root, scale)
+        B: Any = _operator(problem, ids, root, scale)
         short = spl.lsmr(B, fitted, atol=1e-15, btol=1e-15, conlim=0, maxiter=10 * min(B.shape) + 100)[0]
         kept = np.linalg.norm(B.matvec(short) - fitted) <= 1e-10 * np.linalg.norm(fitted)
         out[ids] = short / scale if kept else coef[ids]
