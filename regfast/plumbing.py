@@ -117,8 +117,8 @@ def solve_at(problem: Problem, alpha: float, tol: float, max_iter: int, warm: Fl
     if warm is not None:
         gap, _, _, _, constant = fit.at(np.where(np.isinf(problem.l1), 0.0, warm), alpha)
         if gap <= tol:
-            coef = fit.coef()
-            return Solution(coef, float(small.intercepts(constant, coef)), 0, gap, "converged", null.value, gap * null.value)
+            coef, left = fit.coef(), gap * null.value
+            return Solution(coef, float(small.intercepts(constant, coef)), 0, gap, "converged", null.value, left)
     with single_threaded():
         _, _, _, b0, _, gaps, epochs, _, codes = fit.run(np.array([alpha]), tol, max_iter, False, null.total, None)
         if polish and STATUS[codes[-1]] == "converged":
@@ -160,6 +160,11 @@ def warn_of_worst(paths: list[Path], tol: float) -> None:
                        paths[0].gap_kind, tol)
 
 
+def routing_enabled() -> bool:
+    """Whether scikit-learn hands metadata to who asked for it."""
+    return bool(get_config()["enable_metadata_routing"])
+
+
 def route(est: Any, method: str, params: dict[str, Any], sample_weight: Any) -> Any:
     """What the user passed on, as `splitter.split` and `scorer.score`.
 
@@ -174,7 +179,7 @@ def route(est: Any, method: str, params: dict[str, Any], sample_weight: Any) -> 
     from sklearn.utils.metadata_routing import process_routing
 
     weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-    if get_config()["enable_metadata_routing"]:
+    if routing_enabled():
         return process_routing(est, method, **weights, **params)
     if params:
         raise ValueError(f"Passing extra keyword arguments to {type(est).__name__}.{method} is only supported if "
