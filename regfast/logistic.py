@@ -31,8 +31,9 @@ RATIO = {"l2": 0.0, "l1": 1.0, None: 0.0}
 """What the penalties of older versions come to."""
 
 
-FINE = 1e-15
-"""The gap that several classes aim at: the last Newton's steps come cheaply, and repeats are to equal weights."""
+FINE, SMOOTH = 1e-13, 1e-15
+"""The gaps that several classes aim at, with kinks and without, where Newton's last steps come cheaply: repeats are to
+equal weights."""
 
 
 class LogisticRegression(ClassifierMixin, Sparsifies, Linear):
@@ -147,7 +148,8 @@ class LogisticRegression(ClassifierMixin, Sparsifies, Linear):
                           fit_intercept=self.fit_intercept, standardize=False)
         before: Any = getattr(self, "coef_", None) if self.warm_start else None
         fits = before is not None and np.shape(before) == (len(self.classes_), X.shape[1])
-        path = solve_several(Softmax(problem), np.array([alpha]), tol=min(float(self.tol), FINE), standardize=False,
+        tol = min(float(self.tol), FINE if l1_ratio > 0 else SMOOTH)
+        path = solve_several(Softmax(problem), np.array([alpha]), tol=tol, standardize=False,
                              max_iter=self._epochs(l1_ratio, len(self.classes_)), has_offset=False,
                              warm=np.asarray(before, dtype=np.float64).T if fits else None)
         return (path.coef_at(alpha), path.intercept_at(alpha), max(1, int(path.n_iter[0])), float(path.gaps[0]),
