@@ -23,7 +23,18 @@ from .held import Held, hold_out
 from .judging import unread
 from .multitask import Together
 from .path import count_solves, null_model, solve
-from .plumbing import FLOATS, automatic, check_cross_validation, must, per_row, real, route, split_rows, warn_of_worst
+from .plumbing import (
+    FLOATS,
+    automatic,
+    check_cross_validation,
+    check_strengths,
+    must,
+    per_row,
+    real,
+    route,
+    split_rows,
+    warn_of_worst,
+)
 from .problem import Penalties, Problem, build
 from .result import Path
 from .skpaths import enet_path, lasso_path
@@ -118,6 +129,7 @@ class _Chosen(Affine, ABC):
                  not isinstance(self.alphas, bool) and int(self.alphas) >= 1)
             return None, list(map(np.float64, ratios))
         must(self, "alphas", "an int in the range [1, inf) or an array-like", np.ndim(self.alphas) == 1)
+        check_strengths(self.alphas, zero=True)
         check.strengths(self.alphas)
         return np.sort(np.asarray(self.alphas, dtype=np.float64))[::-1], list(map(np.float64, ratios))
 

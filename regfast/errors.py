@@ -27,6 +27,10 @@ ADVICE = {
 }
 
 
+class InvalidParameterError(ValueError, TypeError):
+    """A parameter of an estimator is not what it must be; as in scikit-learn, both a ValueError and a TypeError."""
+
+
 def attach(error: BaseException, partial: Any, *, instead: bool = False) -> None:
     """`error.partial` is what was done before it came, unless something further in has said so (`instead`: even so)."""
     if instead or getattr(error, "partial", None) is None:
@@ -44,7 +48,9 @@ def warn_not_converged(alphas: NDArray[np.float64], gaps: NDArray[np.float64], s
     shown = "; ".join(f"alpha={alphas[k]:.6g}: {gaps[k]:.2g} ({status[k]})" for k in missed[:5])
     more = f" and {len(missed) - 5} more" if len(missed) > 5 else ""
     advice = ", or ".join(ADVICE[word] for word in ADVICE if word in {status[k] for k in missed})
+    short = any(status[k] == "max_iter" for k in missed)
+    opening = "Objective did not converge. You might want to increase the number of iterations. " if short else ""
     warnings.warn(
-        f"{len(missed)} of {len(alphas)} alphas did not reach tol={tol:g} (relative {kind}): {shown}{more}. "
+        f"{opening}{len(missed)} of {len(alphas)} alphas did not reach tol={tol:g} (relative {kind}): {shown}{more}. "
         f"The best iterates are returned with their true {kind}; {advice}.",
         ConvergenceWarning, stacklevel=3)

@@ -13,8 +13,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import validation as check
 from .errors import warn_not_converged
-from .plumbing import FLOATS, TakesSparse, must, per_row, real, solve_at
-from .problem import Penalties, Problem, build
+from .plumbing import FLOATS, TakesSparse, as_configured, must, per_row, real, solve_at
+from .problem import Penalties, Problem, build, columns
 from .validation import Float
 
 
@@ -47,6 +47,28 @@ def checked(est: ElasticNet, X: Any, y: Any) -> tuple[Any, Float]:
     X, y = validate_data(est, X, y, accept_sparse=["csc", "csr"], dtype=FLOATS, multi_output=True, y_numeric=True,
                          ensure_all_finite=True)
     return X, np.asarray(y, dtype=np.float64)
+
+
+def check_gram(gram: Any, problem: Problem) -> None:
+    """A Gram matrix of X, as scikit-learn wants it: of centred columns where there is an intercept, w of sum n.
+
+    The engine makes its own; but one entry is looked at, because a matrix that is not X's is somebody's mistake.
+    """
+    n, p = problem.data.design.n, problem.data.design.p
+    if gram.shape != (p, p):
+        raise ValueError(f"precompute must be ({p}, {p}), the Gram matrix of X; got shape {gram.shape}")
+    if sp.issparse(problem.data.X):
+        return
+    if problem.intercept and not np.allclose(problem.mean, 0):
+        warnings.warn("Gram matrix was provided but X was centered to fit intercept: recomputing Gram matrix.",
+                      UserWarning, stacklevel=3)
+        return
+    i, j = p // 2, min(p // 2 + 1, p - 1)
+    true = n * float(columns(problem, np.array([i]))[:, 0] @ (problem.w * columns(problem, np.array([j]))[:, 0]))
+    rtol = 1e-4 if np.float32 in (gram.dtype, problem.data.X.dtype) else 1e-7
+    if not np.isclose(true, gram[i, j], rtol=rtol, atol=1e-5):
+        raise ValueError("Gram matrix passed in via 'precompute' parameter did not pass validation when a single "
+                         f"element was checked: element ({i}, {j}) is {gram[i, j]}, and that of X is {true}")
 
 
 class Affine(MultiOutputMixin, RegressorMixin, TakesSparse):
@@ -97,8 +119,9 @@ class ElasticNet(Affine):
     sparse_coef_ : sparse (1, p) or (n_targets, p)
     intercept_ : float or (n_targets,)
     n_iter_ : int, or list of int for several targets
+        At least 1, unless a warm start is the solution already.
     dual_gap_ : float or (n_targets,)
-        Certified duality gap on the scale of the objective; NaN for alpha = 0.
+        Certified duality gap on the scale of the objective; NaN for alpha = 0 with `positive`.
     n_features_in_ : int
     feature_names_in_ : (p,)
 
@@ -128,7 +151,7 @@ class ElasticNet(Affine):
         self.random_state = random_state
         self.selection = selection
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, check_input: bool = True) -> Self:
         """Fit to X (n, p), dense or sparse, and y (n,) or (n, n_targets).
 
         Parameters
@@ -137,6 +160,8 @@ class ElasticNet(Affine):
         y : (n,) or (n, n_targets); targets are fitted one by one
         sample_weight : float or (n,), optional
             As if rows were repeated.
+        check_input : bool
+            Accepted for compatibility: every input is checked.
 
         Raises
         ------
@@ -146,6 +171,8 @@ class ElasticNet(Affine):
         X, y = checked(self, X, y)
         targets = np.ascontiguousarray(y.reshape(len(y), -1).T)
         problem = self._problem(X, targets[0], per_row(sample_weight))
+        if not isinstance(self.precompute, (bool, np.bool_)):
+            check_gram(np.asarray(self.precompute), problem)
         start_at = self._warm_coef(len(targets), X.shape[1])
         solved = [self._solve(problem.respond(target) if t else problem, None if start_at is None else start_at[t])
                   for t, target in enumerate(targets)]
@@ -179,13 +206,12 @@ class ElasticNet(Affine):
             warm = np.maximum(warm, 0.0)
         alpha = float(self.alpha)
         found = solve_at(problem, alpha, float(self.tol), self.max_iter or 1000, warm)
-        gap = found.measure * found.null if alpha > 0 else np.nan
-        return found.coef, found.intercept, gap, found.n_iter, found.measure, found.status
+        return found.coef, found.intercept, found.gap, found.n_iter, found.measure, found.status
 
     @property
     def sparse_coef_(self) -> Any:
         """Sparse form of `coef_`, (1, p) or (n_targets, p)."""
-        return sp.csr_array(np.atleast_2d(self.coef_))
+        return as_configured(sp.csr_array(np.atleast_2d(self.coef_)))
 
 
 class Lasso(ElasticNet):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -21,7 +21,7 @@ from .errors import warn_not_converged
 from .glm import Linear, kind
 from .multinomial import Softmax
 from .path import prepare
-from .plumbing import FLOATS, must, real
+from .plumbing import FLOATS, Sparsifies, must, per_row, real
 from .predictor import linear_predictor
 from .several import solve_several
 from .validation import Float
@@ -31,10 +31,12 @@ RATIO = {"l2": 0.0, "l1": 1.0, None: 0.0}
 """What the penalties of older versions come to."""
 
 
-FINE = 1e-13  # several classes are taken in turn: their last digits come cheaply, and repeats are to equal weights
+FINE, SMOOTH = 1e-13, 1e-15
+"""The gaps that several classes aim at, with kinks and without, where Newton's last steps come cheaply: repeats are to
+equal weights."""
 
 
-class LogisticRegression(ClassifierMixin, Linear):
+class LogisticRegression(ClassifierMixin, Sparsifies, Linear):
     """Logistic regression with L1, L2 or both penalties, as in scikit-learn.
 
     Minimises  C Σ w (log(1 + e^η) − y η) + l1_ratio·‖b‖₁ + ½ (1 − l1_ratio) ‖b‖²,  η = Xb + b0, y in {0, 1}, w the
@@ -58,7 +60,7 @@ class LogisticRegression(ClassifierMixin, Linear):
     max_iter : int
         Newton steps and epochs of coordinate descent.
     warm_start : bool
-        Begin from the coefficients of the last fit; without effect on more than two classes.
+        Begin from the coefficients of the last fit.
     dual, intercept_scaling, random_state, solver, verbose, n_jobs
         Accepted for compatibility: there is one engine, and its solution is certified.
 
@@ -144,10 +146,18 @@ class LogisticRegression(ClassifierMixin, Linear):
         """(coef (C, p), intercept (C,), iterations, measure, status) of the softmax model."""
         problem = prepare(X, y, family="multinomial", l1_ratio=l1_ratio, sample_weight=w,
                           fit_intercept=self.fit_intercept, standardize=False)
-        path = solve_several(Softmax(problem), np.array([alpha]), tol=min(float(self.tol), FINE), standardize=False,
-                             max_iter=max(1, int(self.max_iter)) * 100 * len(self.classes_), has_offset=False)
+        before: Any = getattr(self, "coef_", None) if self.warm_start else None
+        fits = before is not None and np.shape(before) == (len(self.classes_), X.shape[1])
+        tol = min(float(self.tol), FINE if l1_ratio > 0 else SMOOTH)
+        path = solve_several(Softmax(problem), np.array([alpha]), tol=tol, standardize=False,
+                             max_iter=self._epochs(l1_ratio, len(self.classes_)), has_offset=False,
+                             warm=np.asarray(before, dtype=np.float64).T if fits else None)
         return (path.coef_at(alpha), np.asarray(path.intercept_at(alpha)), max(1, int(path.n_iter[0])),
                 float(path.gaps[0]), str(path.status[0]))
+
+    def _epochs(self, l1_ratio: float, classes: int) -> int:
+        """What `max_iter` allows: Newton's steps; with kinks, where classes are taken in turn, 100 epochs of each."""
+        return max(1, int(self.max_iter)) * (100 * classes if l1_ratio > 0 and classes > 2 else 1)
 
     def _check_parameters(self) -> None:
         must(self, "C", "a float in the range (0.0, inf]", real(self.C) and self.C > 0)
@@ -178,10 +188,10 @@ class LogisticRegression(ClassifierMixin, Linear):
         ratio = None if self.l1_ratio is None else float(self.l1_ratio)
         if self.penalty == "deprecated":
             if ratio is None:
-                warnings.warn("'l1_ratio=None' is deprecated, as in scikit-learn since 1.8: give 0 for the L2 penalty",
+                warnings.warn("'l1_ratio=None' was deprecated in scikit-learn 1.8: give 0 for the L2 penalty",
                               FutureWarning, stacklevel=3)
             return C, ratio or 0.0
-        warnings.warn("'penalty' is deprecated, as in scikit-learn since 1.8: l1_ratio=0 is 'l2', l1_ratio=1 is 'l1', "
+        warnings.warn("'penalty' was deprecated in scikit-learn 1.8: l1_ratio=0 is 'l2', l1_ratio=1 is 'l1', "
                       "values between them are 'elasticnet', and C=np.inf is None", FutureWarning, stacklevel=3)
         if self.penalty == "elasticnet":
             if ratio is None:
@@ -191,16 +201,19 @@ class LogisticRegression(ClassifierMixin, Linear):
             if C != 1:
                 warnings.warn("Setting penalty=None will ignore the C and l1_ratio parameters", stacklevel=3)
             return np.inf, 0.0
-        if ratio != RATIO[self.penalty]:
-            warnings.warn(f"Inconsistent values: penalty={self.penalty!r} with l1_ratio={self.l1_ratio}; the penalty "
-                          "is what counts", stacklevel=3)
+        if ratio is not None and 0 < ratio < 1:
+            warnings.warn(f"l1_ratio parameter is only used when penalty is 'elasticnet'. Got (penalty={self.penalty})",
+                          stacklevel=3)
+        elif ratio != RATIO[self.penalty]:
+            warnings.warn(f"Inconsistent values: penalty={self.penalty} with l1_ratio={self.l1_ratio}; the penalty is "
+                          "what counts", stacklevel=3)
         return C, RATIO[self.penalty]
 
     def _weights(self, y: NDArray[Any], sample_weight: Any) -> Float:
         """(n,) sample weights times class weights, on their own scale."""
         n = len(y)
-        given = np.full(n, float(sample_weight)) if isinstance(sample_weight, Real) else sample_weight
-        w = np.ones(n) if given is None else check.vector("sample_weight", given, n)
+        given = per_row(sample_weight)
+        w = np.full(n, sample_weight or 1.0) if given is None else check.vector("sample_weight", given, n)
         used = check.weights(w, n) > 0
         classes = np.unique(y[used])
         if len(classes) < 2:
@@ -215,10 +228,9 @@ class LogisticRegression(ClassifierMixin, Linear):
     def decision_function(self, X: Any) -> Any:
         """Log-odds of `classes_[1]` at every row, (n,); linear predictors (n, C) of more than two classes."""
         check_is_fitted(self)
-        if len(self.coef_) == 1:
-            return self.linear(X)
         X = validate_data(self, X, accept_sparse=["csr", "csc", "coo"], dtype=FLOATS, reset=False)
-        return linear_predictor(X, self.coef_.T, self.intercept_)
+        eta = linear_predictor(X, self.coef_.T, self.intercept_)
+        return eta[:, 0] if eta.shape[1] == 1 else eta
 
     def predict(self, X: Any) -> Any:
         """The most probable label at every row, (n,)."""

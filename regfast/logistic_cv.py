@@ -28,6 +28,7 @@ from .result import Path
 from .validation import Float
 
 DEFAULT = (0.0,)
+KINKED = 1e-10  # the gap that every C of a fold aims at where there is an L1 penalty
 
 
 class Found:
@@ -52,7 +53,7 @@ class LogisticRegressionCV(LogisticRegression):
     The best sum of scores on the rows held out picks C and l1_ratio; with them the model is fitted to all rows. Folds
     are weight vectors over the one X, which is never copied. Nothing is standardised: see `regfast.fit_cv` for that.
 
-    Three defaults are those that scikit-learn 1.9 announces for 1.10 and 1.11, so that there is nothing to warn of:
+    Three defaults mean what scikit-learn 1.9 announces for 1.10 and 1.11, so that there is nothing to warn of:
     give `scoring=None` and `use_legacy_attributes=True` for what its own still are.
 
     Parameters
@@ -60,7 +61,7 @@ class LogisticRegressionCV(LogisticRegression):
     Cs : int or (n_cs,) array of float > 0
         How many, from 1e-4 to 1e4 on a logarithmic scale; or the values. inf is maximum likelihood.
     l1_ratios : sequence of float in [0, 1]
-        Compared on the same folds. None, deprecated as in scikit-learn, is (0,).
+        Compared on the same folds. "warn", the default, and None, deprecated as in scikit-learn, are (0,).
     fit_intercept : bool
         Never penalised.
     cv : None, int, splitter or iterable of (train, test)
@@ -71,7 +72,8 @@ class LogisticRegressionCV(LogisticRegression):
     scoring : str, callable or None
         A scikit-learn scorer; None is accuracy. Sample weights go to it, class weights do not.
     tol : float
-        Upper bound on the duality gap relative to the null model's deviance; 1e-10 is aimed at where more is allowed.
+        Upper bound on the duality gap relative to the null model's deviance; 1e-14, with an L1 penalty 1e-10,
+        is aimed at where more is allowed.
     max_iter : int
         Newton steps and epochs of coordinate descent for each C.
     class_weight : dict, "balanced" or None
@@ -99,7 +101,7 @@ class LogisticRegressionCV(LogisticRegression):
     coefs_paths_ : (n_folds, n_l1_ratios, n_cs, 1 or n_classes, n_dof)
         The intercept, where there is one, comes last. Legacy: {class: (n_folds, n_cs, n_l1_ratios, n_dof)}.
     n_iter_ : (n_folds, n_l1_ratios, n_cs) int
-        Legacy: (1, n_folds, n_cs, n_l1_ratios). Where l1_ratios is None, legacy arrays are without its axis.
+        Legacy: (1, n_folds, n_cs, n_l1_ratios). Where l1_ratios is not given, legacy arrays are without its axis.
     n_features_in_ : int
     feature_names_in_ : (p,)
 
@@ -118,7 +120,7 @@ class LogisticRegressionCV(LogisticRegression):
     # a keyword of `score`, but the scorer's to ask
     __metadata_request__score: ClassVar[dict[str, Any]] = {"sample_weight": UNUSED}
 
-    def __init__(self, *, Cs: Any = 10, l1_ratios: Any = DEFAULT, fit_intercept: bool = True, cv: Any = None,
+    def __init__(self, *, Cs: Any = 10, l1_ratios: Any = "warn", fit_intercept: bool = True, cv: Any = None,
                  dual: bool = False, penalty: Any = "deprecated", scoring: Any = "neg_log_loss", solver: str = "lbfgs",
                  tol: float = 1e-4, max_iter: int = 100, class_weight: Any = None, n_jobs: int | None = None,
                  verbose: int = 0, refit: bool = True, intercept_scaling: float = 1.0, random_state: Any = None,
@@ -208,7 +210,7 @@ class LogisticRegressionCV(LogisticRegression):
              self.penalty in ("deprecated", "l1", "l2", "elasticnet"))
         unset = self.l1_ratios is None or (isinstance(self.l1_ratios, str) and self.l1_ratios == "warn")
         if self.penalty != "deprecated":
-            warnings.warn("'penalty' is deprecated, as in scikit-learn since 1.8: l1_ratios=(0,) is 'l2', (1,) "
+            warnings.warn("'penalty' was deprecated in scikit-learn 1.8: l1_ratios=(0,) is 'l2', (1,) "
                           "is 'l1', and values between them are 'elasticnet'", FutureWarning, stacklevel=3)
             if self.penalty != "elasticnet":
                 if not unset and not np.array_equal(self.l1_ratios, DEFAULT):
@@ -216,11 +218,11 @@ class LogisticRegressionCV(LogisticRegression):
                                   f"(penalty={self.penalty})", stacklevel=3)
                 return [RATIO[self.penalty]], False
         elif self.l1_ratios is None:
-            warnings.warn("'l1_ratios=None' is deprecated, as in scikit-learn since 1.8: give (0,) for the L2 penalty",
+            warnings.warn("'l1_ratios=None' was deprecated in scikit-learn 1.8: give (0,) for the L2 penalty",
                           FutureWarning, stacklevel=3)
             return [0.0], False
         elif unset:
-            return list(DEFAULT), True
+            return list(DEFAULT), False
         ratios = [] if unset or np.ndim(self.l1_ratios) != 1 else list(self.l1_ratios)
         if not ratios or not all(real(r) and 0 <= r <= 1 for r in ratios):
             raise ValueError(f"l1_ratios must be an array-like of numbers between 0 and 1; got {self.l1_ratios!r}")
@@ -234,8 +236,9 @@ class LogisticRegressionCV(LogisticRegression):
         several = len(self.classes_) > 2
         once, at = np.unique(Cs, return_inverse=True)  # a C given twice is solved once
         grids = np.array([1 / (once * w[train].sum()) for train, _ in folds])
-        epochs = max(1, int(self.max_iter)) * (100 * len(self.classes_) if several else 1)
-        settings = Settings(min(float(self.tol), ACCURACY), epochs, False, False, (False, False))
+        epochs = self._epochs(max(ratios), len(self.classes_))
+        tol = min(float(self.tol), ACCURACY if max(ratios) == 0 else KINKED)
+        settings = Settings(tol, epochs, False, False, (False, False))
         first = prepare(X, y if several else (y == self.classes_[1]).astype(np.float64), l1_ratio=ratios[0],
                         family="multinomial" if several else "binomial", sample_weight=w,
                         fit_intercept=self.fit_intercept, standardize=False)
@@ -275,7 +278,8 @@ class LogisticRegressionCV(LogisticRegression):
             best_ratio = float(np.mean([found.ratios[ratio] for ratio, _ in each]))
             self.coef_ = coef[:, :p].astype(X.dtype)
             self.intercept_ = coef[:, p:].sum(axis=1).astype(X.dtype)
-        self.Cs_, self.l1_ratios_ = found.Cs, found.ratios if found.named else np.array([None])
+        told = self.penalty == "deprecated" and self.l1_ratios is not None
+        self.Cs_, self.l1_ratios_ = found.Cs, found.ratios if told or found.named else np.array([None])
         self.C_: Any = best_C
         self.l1_ratio_: Any = best_ratio
         self.scores_: Any = found.scores

@@ -54,7 +54,7 @@ class MultiTaskElasticNet(Together, ElasticNet):
     Parameters
     ----------
     alpha : float ≥ 0
-        0 is least squares, of minimum norm where it is not unique.
+        0 is least squares, of minimum norm on standardised columns where it is not unique.
     l1_ratio : float in [0, 1]
     fit_intercept : bool
         Never penalised.
@@ -105,7 +105,7 @@ class MultiTaskElasticNet(Together, ElasticNet):
         self.random_state = random_state
         self.selection = selection
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # type: ignore[override] # no check_input
         """Fit to X (n, p), dense or sparse, and y (n, n_targets).
 
         Parameters

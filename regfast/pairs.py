@@ -127,7 +127,7 @@ class Pairs(Workspace):
 
     model: Model | None = None
     held: tuple[Ids, Ids]  # pairs that the model leaves where they are
-    level, stride = 1e-14, 0.3
+    stride = 0.3
 
     def __init__(self, problem: Problem, stop: NDArray[np.int32] | None = None) -> None:
         super().__init__(problem, stop)

@@ -9,12 +9,13 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin, is_classifier
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import check_cv
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import validate_data
 
 from .blas import single_threaded
 from .factors import Spectrum
 from .leave_one_out import errors
-from .plumbing import FLOATS, must, real
+from .plumbing import FLOATS, check_strengths, must, route, routing_enabled
 from .ridge import improve, side_of, solve
 from .ridge_estimators import Classifying, Linear, Ridge, RidgeClassifier, Weights, as_problem, check_class_weight
 from .standard_form import StandardForm
@@ -44,16 +45,13 @@ class _FittedClassifier(ClassifierMixin, BaseEstimator):
 class _RidgeCV(Linear):
     """The best of several α."""
 
+    _default = "neg_mean_squared_error"  # the scorer that stands for scoring=None where weights are routed
+
     def _check_parameters(self) -> None:
         alphas = np.asarray(self.alphas)
         must(self, "alphas", "an array-like or a float in the range (0.0, inf)",
-             alphas.dtype.kind in "iuf" and alphas.ndim <= 1 and alphas.size > 0)
-        for k, alpha in enumerate(np.atleast_1d(alphas).tolist()):
-            name = f"alphas[{k}]" if alphas.size > 1 else "alphas"
-            if not (real(alpha) and alpha < np.inf):
-                raise ValueError(f"{name} must be finite; got {alpha}")
-            if alpha < 0 or (alpha == 0 and self.cv is None):
-                raise ValueError(f"{name} == {alpha}, must be {'>' if self.cv is None else '>='} 0.0.")
+             alphas.ndim <= 1 and alphas.size > 0 and not isinstance(self.alphas, str))
+        check_strengths(self.alphas if alphas.ndim else [self.alphas], zero=self.cv is not None)
         for flag in ("fit_intercept", "store_cv_results"):
             must(self, flag, "an instance of 'bool'", isinstance(getattr(self, flag), (bool, np.bool_)))
         must(self, "scoring", "a str among the scorers of scikit-learn, a callable or None",
@@ -69,15 +67,26 @@ class _RidgeCV(Linear):
     def _by_svd(self) -> bool:
         return False
 
-    def _choose(self, X: Any, y: Any, Y: Float, sample_weight: Any, flat: bool) -> None:
+    def get_metadata_routing(self) -> Any:
+        """Where `fit` sends metadata: to the scorer and the splitter."""
+        scorer = check_scoring(self, scoring=self.scoring or self._default)
+        if self.scoring is None and routing_enabled():
+            scorer = scorer.set_score_request(sample_weight=True)
+        return (MetadataRouter(owner=self).add_self_request(self)
+                .add(scorer=scorer, method_mapping=MethodMapping().add(caller="fit", callee="score"))
+                .add(splitter=self.cv, method_mapping=MethodMapping().add(caller="fit", callee="split")))
+
+    def _choose(self, X: Any, y: Any, Y: Float, sample_weight: Any, flat: bool, params: dict[str, Any]) -> None:
         """α_, its score and its coefficients; Y (n, T) is what is fitted, y what scorers are given."""
+        routed = route(self, "fit", params, sample_weight)
         alphas = np.atleast_1d(np.asarray(self.alphas, dtype=np.float64))
         if self.cv is None:
-            self._leave_one_out(X, y, Y, sample_weight, alphas, flat)
+            self._leave_one_out(X, y, Y, sample_weight, alphas, flat, routed.scorer.score)
         else:
-            self._folds(X, y, Y, sample_weight, alphas, flat)
+            self._folds(X, y, Y, sample_weight, alphas, flat, routed)
 
-    def _leave_one_out(self, X: Any, y: Any, Y: Float, sample_weight: Any, alphas: Float, flat: bool) -> None:
+    def _leave_one_out(self, X: Any, y: Any, Y: Float, sample_weight: Any, alphas: Float, flat: bool,
+                       to_score: dict[str, Any]) -> None:
         n, n_targets = Y.shape
         weights = Weights.of(sample_weight, n)
         if self.fit_intercept and np.count_nonzero(weights.share) < 2:
@@ -103,7 +112,7 @@ class _RidgeCV(Linear):
             else:
                 assert kept is not None
                 kept = self._predictions(form, spectrum, kept, Y, response, share)
-                scores = self._scored(y, Y, kept, sample_weight)
+                scores = self._scored(y, Y, kept, to_score)
             best = scores.argmax(axis=1)
             which = np.arange(n_targets)
             found = improve(side_of(form, response), spectrum, which, share[np.broadcast_to(best, n_targets)])
@@ -131,10 +140,9 @@ class _RidgeCV(Linear):
             out[~some] = fitted.reshape(-1, Y.shape[1], len(alphas))
         return out
 
-    def _scored(self, y: Any, Y: Float, predictions: Float, sample_weight: Any) -> Float:
+    def _scored(self, y: Any, Y: Float, predictions: Float, more: dict[str, Any]) -> Float:
         """(T or 1, k) scores of predictions (n, T, k)."""
         score = check_scoring(self, scoring=self.scoring)
-        more = {} if sample_weight is None else {"sample_weight": sample_weight}
         strengths = range(predictions.shape[2])
         if is_classifier(self):
             model: Any = _FittedClassifier(self)
@@ -145,22 +153,24 @@ class _RidgeCV(Linear):
         shape = np.shape(y)
         return np.array([[score(_Fitted(), predictions[:, :, k].reshape(shape), y, **more) for k in strengths]])
 
-    def _folds(self, X: Any, y: Any, Y: Float, sample_weight: Any, alphas: Float, flat: bool) -> None:
+    def _folds(self, X: Any, y: Any, Y: Float, sample_weight: Any, alphas: Float, flat: bool, routed: Any) -> None:
         """As scikit-learn: the mean of the folds' scores decides, and all rows are fitted at the best α."""
-        scores = np.array([self._fold(X, y, Y, sample_weight, alphas, flat, train, test)
-                           for train, test in check_cv(self.cv, y, classifier=is_classifier(self)).split(X, y)])
+        splitter = check_cv(self.cv, y, classifier=is_classifier(self))
+        scores = np.array([self._fold(X, y, Y, sample_weight, alphas, flat, train, test, routed.scorer.score)
+                           for train, test in splitter.split(X, y, **routed.splitter.split)])
         best = int(scores.mean(axis=0).argmax())
         self.alpha_, self.best_score_ = float(alphas[best]), float(scores.mean(axis=0)[best])
         final = Ridge(self.alpha_, fit_intercept=self.fit_intercept).fit(X, Y[:, 0] if flat else Y, sample_weight)
         self.coef_, self.intercept_ = final.coef_, final.intercept_
 
     def _fold(self, X: Any, y: Any, Y: Float, sample_weight: Any, alphas: Float, flat: bool, train: Any,
-              test: Any) -> list[float]:
+              test: Any, to_score: dict[str, Any]) -> list[float]:
         """The score of every α on the rows `test`."""
         score = check_scoring(self, scoring=self.scoring)
         w = np.full(len(Y), 1.0 if sample_weight is None else np.asarray(sample_weight), dtype=np.float64)
-        weighs = self.scoring is None or "sample_weight" in signature(score).parameters
-        more = {"sample_weight": w[test]} if sample_weight is not None and weighs else {}
+        weighs = self.scoring is None or "sample_weight" in signature(score).parameters or routing_enabled()
+        more = {name: w[test] if name == "sample_weight" else np.asarray(value)[test]
+                for name, value in to_score.items() if weighs or name != "sample_weight"}
         weights = Weights.of(w * np.bincount(np.arange(len(Y))[train], minlength=len(Y)), len(Y))
         form = StandardForm(as_problem(X, np.ascontiguousarray(Y[:, 0]), weights, bool(self.fit_intercept)))
         n_targets, positive = Y.shape[1], np.unique(alphas[alphas > 0])
@@ -236,7 +246,7 @@ class RidgeCV(MultiOutputMixin, RegressorMixin, _RidgeCV):
         self.store_cv_results = store_cv_results
         self.alpha_per_target = alpha_per_target
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, **params: Any) -> Self:
         """Fit to X (n, p), dense or sparse, and y (n,) or (n, n_targets).
 
         Parameters
@@ -245,6 +255,8 @@ class RidgeCV(MultiOutputMixin, RegressorMixin, _RidgeCV):
         y : (n,) or (n, n_targets)
         sample_weight : float or (n,), optional
             Counts in the fits, and in the scores of a scorer that takes it.
+        **params
+            What goes to the splitter (`groups`) and the scorer, where scikit-learn's metadata routing is enabled.
 
         Raises
         ------
@@ -259,7 +271,7 @@ class RidgeCV(MultiOutputMixin, RegressorMixin, _RidgeCV):
             raise ValueError("cv!=None and alpha_per_target=True are incompatible")
         X, y = validate_data(self, X, y, accept_sparse=["csr", "csc"], dtype=FLOATS, multi_output=True, y_numeric=True)
         y = np.asarray(y, dtype=np.float64)
-        self._choose(X, y, y.reshape(len(y), -1), sample_weight, y.ndim == 1)
+        self._choose(X, y, y.reshape(len(y), -1), sample_weight, y.ndim == 1, params)
         return self
 
     @property
@@ -294,6 +306,8 @@ class RidgeClassifierCV(Classifying, _RidgeCV):
         As in `RidgeCV`, with `cv_results_` (n, C or 1, n_alphas); accuracy decides where `cv` is given.
     """
 
+    _default = "accuracy"
+
     def __init__(self, alphas: Any = (0.1, 1.0, 10.0), *, fit_intercept: bool = True, scoring: Any = None,
                  cv: Any = None, class_weight: Any = None, store_cv_results: bool = False) -> None:
         self.alphas = alphas
@@ -303,7 +317,7 @@ class RidgeClassifierCV(Classifying, _RidgeCV):
         self.class_weight = class_weight
         self.store_cv_results = store_cv_results
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, **params: Any) -> Self:
         """Fit to X (n, p), dense or sparse, and labels y (n,), or (n, C) of 0 and 1.
 
         Parameters
@@ -311,6 +325,8 @@ class RidgeClassifierCV(Classifying, _RidgeCV):
         X : (n, p)
         y : (n,) or (n, C)
         sample_weight : float or (n,), optional
+        **params
+            As in `RidgeCV`.
 
         Raises
         ------
@@ -320,7 +336,7 @@ class RidgeClassifierCV(Classifying, _RidgeCV):
         self._check_parameters()
         check_class_weight(self)
         X, Y, sample_weight = self.targets(X, y, sample_weight)
-        self._choose(X, np.asarray(y), Y, sample_weight, flat=False)
+        self._choose(X, np.asarray(y), Y, sample_weight, False, params)
         return self
 
     def _model(self, alpha: float) -> Any:

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 from . import validation as check
 from .blas import single_threaded
 from .errors import warn_not_converged
-from .plumbing import FLOATS, TakesSparse, must, real, solve_at, whole
+from .plumbing import FLOATS, TakesSparse, must, per_row, real, solve_at, whole
 from .predictor import linear_predictor
 from .problem import Penalties, Problem, build
 from .ridge import solve
@@ -40,7 +40,7 @@ class Weights(NamedTuple):
             each = 1.0 if sample_weight is None else float(sample_weight)
             check.number("sample_weight", each, 0, np.finfo(float).max, open_lo=True)
             return cls(check.weights(None, n), n * each)
-        w = check.vector("sample_weight", sample_weight, n)
+        w = check.vector("sample_weight", per_row(sample_weight), n)
         return cls(check.weights(w, n), float(w.sum()))
 
 
@@ -188,7 +188,7 @@ class Ridge(MultiOutputMixin, RegressorMixin, _Ridge):
     Parameters
     ----------
     alpha : float ≥ 0 or (n_targets,)
-        0 is least squares, of minimum norm on standardised columns where that is not unique.
+        0 is least squares, of minimum norm where that is not unique.
     fit_intercept : bool
         Never penalised, sparse X included.
     copy_X : bool

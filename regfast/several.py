@@ -111,11 +111,15 @@ def descend(model: Predictors, alphas: Float, null: Null, found: Found, *, tol: 
 
 def solve_several(model: Predictors, alphas: Float | None, *, n_alphas: int = 100, eps: float | None = None, tol: float,
                   max_iter: int, early_stop: bool = False, report: Callable[[int, int], Any] | None = None,
-                  standardize: bool, has_offset: bool, keep: tuple[bool, bool] = (True, True)) -> Path:
-    """The path of a model, a `MultiPath` where it has several predictors; does not warn."""
+                  standardize: bool, has_offset: bool, keep: tuple[bool, bool] = (True, True),
+                  warm: Float | None = None) -> Path:
+    """The path of a model, a `MultiPath` where it has several predictors, from coefficients (p, C) if there are some to
+    begin from; does not warn."""
     problem = model.problem
     with single_threaded():
         null = model.start()
+        if warm is not None:
+            model.warm(warm)
     asked = grid(problem, null, n_alphas, eps) if alphas is None else alphas
     separated = null.status == SEPARATED
     found, cut = Found(model.classes, problem.data.design.p), None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,7 +69,12 @@ def enet_path(X: Any, y: Any, *, l1_ratio: float = 0.5, eps: float = 1e-3, n_alp
         raise ValueError(f"Unexpected parameters in params: {sorted(params)}; known are tol, max_iter, sample_weight, "
                          "random_state and selection (to centre sparse data use fit_path, which fits the intercept)")
     if not isinstance(n_alphas, str):
+        warnings.warn("'n_alphas' was deprecated in 1.9 and will be removed in 1.11 of scikit-learn: use alphas",
+                      FutureWarning, stacklevel=2)
         alphas = n_alphas
+    elif alphas is None:
+        warnings.warn("'alphas=None' is deprecated and will be removed in 1.11 of scikit-learn: give 100, the default",
+                      FutureWarning, stacklevel=2)
     if alphas is None or isinstance(alphas, str):
         alphas = 100
     data, tol, max_iter = check.as_data(X), check.number("tol", tol, 0, 1), check.integer("max_iter", max_iter, 1)

@@ -27,6 +27,7 @@ T = TypeVar("T")
 FAR = 700.0  # e^±FAR is still a number
 ROUNDS = 200  # rounds of intercepts alone
 IDLE = 200  # rounds that may pass without getting nearer
+PATIENCE = 3  # Newton's steps in a row that hardly lower the gap
 FAST = 10.0  # times nearer in a round: slower, and Newton's step on all classes pays
 FORCING = 0.1  # of the gradient: what conjugate gradients leave
 HALVINGS = 20
@@ -49,6 +50,8 @@ class Turns:
             self.eta += np.log(self.y @ self.w)[:, None]
         self.loss = problem.family.joint(self.y, self.w, problem.offset)
         self.null, self.spent = 0.0, 0
+        lo, hi = problem.penalties.lo, problem.penalties.hi
+        self.level = (problem.l1 == 0) & np.isinf(lo) & np.isinf(hi)  # (p,) columns without a kink or a bound
         self.lines = Working(problem.data.design, problem.mean, problem.intercept,
                              np.zeros(1, dtype=np.int32) if stop is None else stop)
 
@@ -86,8 +89,10 @@ class Turns:
             fit.put(np.ascontiguousarray(coef))
 
     def coefs(self) -> list[Float]:
-        """C of (p,)"""
-        return [fit.coef() for fit in self.fits]
+        """C of (p,), of mean 0 over the classes where no kink or bound holds them: squares are least there."""
+        b = np.array([fit.coef() for fit in self.fits])
+        b[:, self.level] -= b[:, self.level].mean(axis=0)
+        return list(b)
 
     def constants(self) -> Float:
         """(C,) intercepts of mean 0."""
@@ -143,9 +148,13 @@ class Turns:
         return self.loss.young(s, self.eta) + sum(fit.shortfall(alpha, s, joined) for fit in self.fits)
 
     def solve(self, alpha: float, tol: float, max_iter: int) -> tuple[str, float]:
-        """Class after class until the certificate of all holds: (status, gap)."""
+        """Class after class until the certificate of all holds, if Newton's steps are not enough: (status, gap)."""
         goal, aim, best, idle = 1e-2 / self.classes, 0.5 * tol, np.inf, 0
         look, used, before = True, self.n_iter, np.inf
+        if self.level[np.isfinite(self.problem.l1)].all():
+            gap = self.glide(alpha, tol, max_iter)
+            if gap <= tol:
+                return "converged", gap
         while True:
             left = max_iter - (self.n_iter - used)
             if left <= 0:
@@ -167,23 +176,37 @@ class Turns:
                     return ("converged" if gap <= tol else "rounding"), gap
                 aim, look = 0.03 * aim, True
 
+    def glide(self, alpha: float, tol: float, max_iter: int) -> float:
+        """The gap after Newton's steps on all classes at once, while they gain: without kinks none is a case apart."""
+        gap, best, idle = self.gap(alpha), np.inf, 0
+        for _ in range(max_iter):
+            idle = 0 if gap < 0.9 * best else idle + 1
+            best = min(gap, best)
+            if gap <= tol or idle == PATIENCE:
+                break
+            self.leap(alpha)
+            gap = self.gap(alpha)
+            self.spent += 1
+        return gap
+
     def leap(self, alpha: float) -> None:
-        """Newton's step on the coefficients that are not 0, of all classes at once, by conjugate gradients.
+        """Newton's step on coefficients that are not 0 or have no kink there, of all classes, by conjugate gradients.
 
         Class after class, each finds its own minimum at once, and the others' after many rounds: this spares them.
         """
         problem = self.problem
-        b = np.array(self.coefs()).T
-        on = np.flatnonzero(b.any(axis=1))
+        b = np.array([fit.coef() for fit in self.fits]).T
+        on = np.flatnonzero(b.any(axis=1) | (self.level & (problem.curvature > 0)))
         if not on.size:
             return
-        b = stood = b[on]
+        b, smooth = b[on], self.level[on, None]
+        stood = b
         l1, l2 = alpha * problem.l1[on, None], alpha * problem.l2[on, None]
         lo, hi = problem.penalties.lo[on, None], problem.penalties.hi[on, None]
         if problem.penalties.l1_ratio == 1:  # what is added to all classes changes no fit: |b_j·|₁ is least at a median
             middle = np.sort(b, axis=1)[:, [(self.classes - 1) // 2, self.classes // 2]]
             b = b - np.clip(0, middle[:, :1], middle[:, 1:]) * ((l1 > 0) & np.isinf(lo) & np.isinf(hi))
-        moving = (b != 0) & (lo < b) & (b < hi)
+        moving = ((b != 0) | smooth) & (lo < b) & (b < hi)
         self.lines.fetch(on)
         r = self.loss.residual(self.eta)
         if problem.intercept:
@@ -201,15 +224,15 @@ class Turns:
         for _ in range(CROSSINGS):
             rest = (g - bent(step) - l2 * step) * moving if step.any() else g
             step += conjugate(product, lambda x: x / steep, rest, FORCING)[0]
-            crossed = moving & ((b + step) * b <= 0)
+            crossed = moving & ~smooth & ((b + step) * b <= 0)
             if not crossed.any():
                 break
             moving &= ~crossed
             step[crossed] = -b[crossed]
-        top, before, eta = self.objective(b, l1, l2) + NOISE * self.null, self.coefs(), self.eta
+        top, before, eta = self.objective(b, l1, l2) + NOISE * self.null, [fit.coef() for fit in self.fits], self.eta
         for halving in range(HALVINGS):
             new = np.clip(b + step * 0.5**halving, lo, hi)
-            new[new * b < 0] = 0
+            new[(new * b < 0) & ~smooth] = 0
             self.eta = eta + along(new - stood)  # (and what all classes were moved by: others read it)
             if self.objective(new, l1, l2) <= top:
                 break
@@ -230,5 +253,5 @@ class Turns:
         null = model.start()
         model.null = max(null.total, 1e-300)
         gap = model.gap(1.0)
-        self.spent, self.fits, self.eta = self.n_iter + 1, model.fits, model.eta
+        self.spent, self.fits, self.eta, self.level = self.n_iter + 1, model.fits, model.eta, model.level
         return STATUS[null.status] if gap <= tol or null.status == SEPARATED else "rounding", gap

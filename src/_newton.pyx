@@ -4,8 +4,7 @@ At η the loss is, to second order, ½ Σ v (z − b0 − Xb)² with v = w ∂²
 and r and α with it, that is a problem as `_solve` knows it, on the same working and active set; its factor is kept for
 as long as the steps shrink fast without a new one. A step that does not lower the true objective is halved. Residual,
 screening and certificate are those of the likelihood itself: no model is believed. Lee, Sun & Saunders (2014), SIAM J.
-Optim. 24; Yuan, Ho & Lin (2012), JMLR 13.
-"""
+Optim. 24; Yuan, Ho & Lin (2012), JMLR 13."""
 from libc.math cimport INFINITY, fabs, fmax, fmin, log, sqrt
 from libc.string cimport memcpy
 
@@ -114,14 +113,15 @@ cdef class Newton(Solver):
         cdef double now, before = INFINITY, best = INFINITY, value = self.objective(alpha)
         cdef bint shortened = False
         cdef int idle = 0
+        cdef Py_ssize_t most = 0  # columns in the factor: while more come in, there is more to gain
         cdef status_t status
         while True:
             now = self.measured(certificate(self.loss, self.pen, alpha, self.ids, self.size, &self.q, &self._eta[0],
                                             &self._c[0]))
             if now <= (aim if self.matched else CREEPING * aim) and (self.quiet(alpha) or now > 0.5 * before):
                 return OK
-            idle = 0 if now < 0.9 * best else idle + 1
-            best = fmin(best, now)
+            idle = 0 if now < 0.9 * best or self.active.m > most else idle + 1
+            best, most = fmin(best, now), max(most, self.active.m)
             if idle > IDLE:
                 return OK if now <= aim else ROUNDING
             if self.used >= max_iter:

@@ -16,7 +16,6 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 from sklearn.metrics import mean_squared_error
 from sklearn.model_selection import GroupKFold, KFold, PredefinedSplit, ShuffleSplit, cross_validate
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import regfast
 
@@ -40,12 +39,6 @@ def ours(case: str, **more: Any) -> Any:
 
 def other(case: str, **more: Any) -> Any:
     return getattr(theirs, CASES[case][0])(**(FEW | CASES[case][1] | more))
-
-
-@parametrize_with_checks([regfast.LassoCV(max_iter=5, cv=3), regfast.ElasticNetCV(max_iter=5, cv=3),
-                          regfast.MultiTaskLassoCV(alphas=5, cv=3), regfast.MultiTaskElasticNetCV(alphas=5, cv=3)])
-def test_checks_of_scikit_learn(estimator: Any, check: Any) -> None:  # instances as its own suite has them
-    check(estimator)
 
 
 @pytest.mark.parametrize("name", ["LassoCV", "ElasticNetCV", "MultiTaskLassoCV", "MultiTaskElasticNetCV"])

@@ -17,7 +17,6 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import regfast
 from regfast import ElasticNet, Lasso, enet_path, lasso_path
@@ -32,11 +31,6 @@ BOTH = {
     "nearly lasso": (ElasticNet, theirs.ElasticNet, {"l1_ratio": 0.99}),
 }
 both = pytest.mark.parametrize(("ours", "other", "arguments"), list(BOTH.values()), ids=list(BOTH))
-
-
-@parametrize_with_checks([Lasso(), ElasticNet(), Lasso(alpha=0.1, positive=True)])
-def test_checks_of_scikit_learn(estimator: Any, check: Any) -> None:
-    check(estimator)
 
 
 def test_parameters_and_their_defaults_are_scikit_learns() -> None:

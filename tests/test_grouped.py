@@ -12,7 +12,6 @@ from scipy.special import logsumexp, xlogy
 from sklearn.datasets import load_diabetes, load_wine
 from sklearn.linear_model import LinearRegression, MultiTaskElasticNet, MultiTaskLasso, MultiTaskLassoCV, enet_path
 from sklearn.model_selection import KFold
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import regfast
 from regfast import families
@@ -300,11 +299,6 @@ def test_what_is_refused() -> None:
         regfast.fit_path(X, Y, family="multigaussian", offset=Y[:, :2])
     with pytest.raises(ValueError, match="For mono-task outputs, use Lasso"):
         regfast.MultiTaskLasso().fit(X, Y[:, 0])
-
-
-@parametrize_with_checks([regfast.MultiTaskLasso(), regfast.MultiTaskElasticNet()])
-def test_scikit_learn_checks(estimator: Any, check: Any) -> None:
-    check(estimator)
 
 
 def test_estimators_hold_what_scikit_learns_hold() -> None:

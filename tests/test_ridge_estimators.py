@@ -10,11 +10,11 @@ import scipy.sparse as sp
 import sklearn.linear_model as theirs
 from numpy.testing import assert_allclose, assert_array_equal
 from oracle import make_data
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.metrics import make_scorer, mean_absolute_error
-from sklearn.model_selection import GridSearchCV, KFold
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.metrics import get_scorer, make_scorer, mean_absolute_error
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold
 
 import regfast
 from regfast import Ridge, RidgeClassifier, RidgeClassifierCV, RidgeCV, certify
@@ -30,12 +30,6 @@ weighted = pytest.mark.parametrize("weights", [False, True], ids=["even", "weigh
 intercepts = pytest.mark.parametrize("fit_intercept", [True, False], ids=["intercept", "through zero"])
 shapes = pytest.mark.parametrize("data", [(X, Y3, W), (WIDE[0], np.column_stack([WIDE[1], WIDE[0][:, :2]]), WIDE[2])],
                                  ids=["tall", "wide"])  # fmt: skip
-
-
-@parametrize_with_checks([Ridge(), RidgeClassifier(), RidgeCV(), RidgeClassifierCV(), Ridge(positive=True),
-                          RidgeCV(cv=3)])  # fmt: skip
-def test_checks_of_scikit_learn(estimator: Any, check: Any) -> None:
-    check(estimator)
 
 
 @pytest.mark.parametrize("name", ["Ridge", "RidgeClassifier", "RidgeCV", "RidgeClassifierCV"])
@@ -258,3 +252,21 @@ def test_leave_one_out_of_one_row() -> None:
     for weights in (-np.ones(len(Y)), np.zeros(len(Y))):
         with pytest.raises(ValueError, match="sample_weight must not be"):
             Ridge().fit(X, Y, weights)
+
+
+@pytest.mark.parametrize("name", ["RidgeCV", "RidgeClassifierCV"])
+@pytest.mark.parametrize("folds", [False, True], ids=["leave one out", "folds"])
+def test_metadata_goes_where_scikit_learn_sends_it(name: str, folds: bool) -> None:
+    groups, y = np.arange(len(Y)) % 5, LABELS if "Classifier" in name else Y
+    with config_context(enable_metadata_routing=True):
+        scorer = get_scorer("accuracy" if "Classifier" in name else "r2").set_score_request(sample_weight=True)
+        options: dict[str, Any] = {"alphas": ALPHAS, "scoring": scorer}
+        given: dict[str, Any] = {"sample_weight": W + 0.1}  # (its leave-one-out divides by the weights)
+        if folds:
+            options["cv"], given["groups"] = GroupKFold(3).set_split_request(groups=True), groups
+        a, b = (getattr(module, name)(**options).fit(X, y, **given) for module in (regfast, theirs))
+    assert a.alpha_ == b.alpha_
+    assert a.best_score_ == pytest.approx(b.best_score_, abs=1e-9)
+    assert_allclose(a.coef_, b.coef_, atol=1e-8)
+    with pytest.raises(ValueError, match="enable_metadata_routing"):
+        getattr(regfast, name)(cv=3).fit(X, y, groups=groups)
