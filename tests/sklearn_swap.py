@@ -1,6 +1,6 @@
 """A pytest plugin for scikit-learn's own tests: regfast's classes under scikit-learn's names (see test_sklearn_suite).
 
-docs/sklearn_suite.md says which tests are not run, and which are known to fail: these have to fail.
+docs/migrating.md says which tests are not run, and which are known to fail: these have to fail.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sklearn.linear_model as theirs
 
 import regfast
 
-TABLES = Path(__file__).resolve().parents[1] / "docs" / "sklearn_suite.md"
+TABLES = Path(__file__).resolve().parents[1] / "docs" / "migrating.md"
 NAMES = ("Lasso", "ElasticNet", "Ridge", "LogisticRegression", "PoissonRegressor", "GammaRegressor", "TweedieRegressor",
          "MultiTaskLasso", "MultiTaskElasticNet", "RidgeClassifier", "LassoCV", "ElasticNetCV", "RidgeCV",
          "LogisticRegressionCV", "MultiTaskLassoCV", "MultiTaskElasticNetCV", "RidgeClassifierCV", "lasso_path",
@@ -31,7 +31,7 @@ for name in NAMES:  # before the tests import them
 
 def rows(heading: str) -> list[tuple[str, str]]:
     """(tests, reason) of the table below a heading; tests are `file.py::name` or `file.py::name[*part*]`."""
-    part = TABLES.read_text(encoding="utf-8").split(f"## {heading}\n")[1].split("\n## ")[0]
+    part = TABLES.read_text(encoding="utf-8").split(f"### {heading}\n")[1].split("\n##")[0]
     return re.findall(r"^\| `([^`]+)` \| (.+) \|$", part, re.MULTILINE)
 
 

@@ -1,6 +1,6 @@
 """scikit-learn's own test modules, with regfast's classes in place of its own: `pytest -m sklearn_suite`, some minutes.
 
-docs/sklearn_suite.md says which tests are not run and which have to fail, and tests/sklearn_swap.py how that is done.
+docs/migrating.md says which tests are not run and which have to fail, and tests/sklearn_swap.py how that is done.
 """
 
 import json
