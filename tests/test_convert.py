@@ -114,8 +114,9 @@ def test_metadata_requests_are_kept() -> None:
     with config_context(enable_metadata_routing=True):
         ours = regfast.Lasso().set_fit_request(sample_weight=True)
         there = ours.to_sklearn()
-        assert there.get_metadata_routing().fit.requests == {"sample_weight": True}
-        assert from_sklearn(there).get_metadata_routing().fit.requests == {"sample_weight": True}
+        back = from_sklearn(there)
+        for model in there, back:
+            assert model.get_metadata_routing().fit.requests == {"sample_weight": True, "check_input": None}
 
 
 # -------------------------------------------------------------------------------------------- inside others
