@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -10,7 +9,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from joblib import effective_n_jobs
 from numpy.typing import NDArray
-from sklearn import config_context
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import check_cv
 from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, MethodMapping
@@ -24,7 +22,9 @@ from .held import Held
 from .logistic import RATIO, LogisticRegression
 from .path import prepare
 from .plumbing import FLOATS, check_cross_validation, must, real, route, split_rows, warn_of_worst
+from .predictor import linear_predictor
 from .result import Path
+from .scoring import knowing, log_losses
 from .validation import Float
 
 DEFAULT = (0.0,)
@@ -252,6 +252,10 @@ class LogisticRegressionCV(LogisticRegression):
     def _grade(self, X: Any, y: Any, coefs: Float, weights: Any, to_score: dict[str, Any]) -> Float:
         """(n_l1_ratios, n_cs) scores on the rows that a fold held out."""
         model, p, out = LogisticRegression(), X.shape[1], np.empty(coefs.shape[:2])
+        if self.scoring in ("neg_log_loss", "warn") and not to_score.keys() - {"sample_weight"}:  # all at once: the default
+            b = coefs.reshape(-1, coefs.shape[-1])
+            eta = linear_predictor(X, b[:, :p].T, b[:, p:].sum(axis=1)).reshape(len(y), *coefs.shape[:3])
+            return -log_losses(eta, np.searchsorted(self.classes_, y), to_score.get("sample_weight"))
         model.classes_ = self.classes_
         score = None if self.scoring is None else knowing(self._scorer(), self.classes_)
         for k in np.ndindex(*out.shape):
@@ -330,20 +334,3 @@ def stacked(path: Path, intercept: bool) -> Float:
 def rows(value: Any, at: NDArray[np.intp], n: int) -> Any:
     """Of metadata with an entry for each of the n rows those of some; other metadata as it is."""
     return np.asarray(value)[at] if np.ndim(value) and len(value) == n else value
-
-
-def knowing(scorer: Any, classes: NDArray[Any]) -> Any:
-    """A scorer that is told all classes: the rows held out need not have them all."""
-    function = getattr(scorer, "_score_func", None)
-    if function is None:
-        return scorer
-    fixed = getattr(scorer, "_kwargs", None) or {}
-    known = {"labels": classes} | ({"pos_label": classes[1]} if len(classes) == 2 else {})
-    takes = inspect.signature(function).parameters
-    known = {name: value for name, value in known.items() if "labels" in takes and name in takes and name not in fixed}
-
-    def score(*args: Any, **given: Any) -> float:
-        with config_context(enable_metadata_routing=bool(known)):  # what lets a scorer take more than weights
-            return float(scorer(*args, **(known | given)))
-
-    return score

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
-from .problem import Problem
+from .problem import EPS, Problem
 from .validation import Float
 
 Rows = NDArray[np.intp]
@@ -74,4 +76,36 @@ def scorer(scoring: Any, problem: Problem, observed: Float) -> Scorer:
             score(np.arange(len(w)), eta)
     except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"scoring={scoring!r} cannot score family={family.name!r}: {error}") from error
+    return score
+
+
+def log_losses(eta: Float, of: Rows, weights: Any = None) -> Float:
+    """Mean log losses of models, of linear predictors (n, ..., 1) or, of several classes, (n, ..., C).
+
+    `of` (n,) is the class of each row. As in scikit-learn's `log_loss`, no probability counts as less than a rounding.
+    """
+    at = of.reshape(-1, *[1] * (eta.ndim - 1))
+    if eta.shape[-1] == 1:
+        losses = np.logaddexp(0, np.where(at == 1, -eta, eta))[..., 0]
+    else:
+        losses = logsumexp(eta, axis=-1) - np.take_along_axis(eta, at, axis=-1)[..., 0]
+    return np.asarray(np.average(np.minimum(losses, -np.log(EPS)), axis=0, weights=weights))
+
+
+def knowing(scorer: Any, classes: NDArray[Any]) -> Any:
+    """A scorer that is told all classes: the rows held out need not have them all."""
+    from sklearn import config_context
+
+    function = getattr(scorer, "_score_func", None)
+    if function is None:
+        return scorer
+    fixed = getattr(scorer, "_kwargs", None) or {}
+    known = {"labels": classes} | ({"pos_label": classes[1]} if len(classes) == 2 else {})
+    takes = inspect.signature(function).parameters
+    known = {name: value for name, value in known.items() if "labels" in takes and name in takes and name not in fixed}
+
+    def score(*args: Any, **given: Any) -> float:
+        with config_context(enable_metadata_routing=bool(known)):  # what lets a scorer take more than weights
+            return float(scorer(*args, **(known | given)))
+
     return score
