@@ -252,7 +252,7 @@ class LogisticRegressionCV(LogisticRegression):
     def _grade(self, X: Any, y: Any, coefs: Float, weights: Any, to_score: dict[str, Any]) -> Float:
         """(n_l1_ratios, n_cs) scores on the rows that a fold held out."""
         model, p, out = LogisticRegression(), X.shape[1], np.empty(coefs.shape[:2])
-        if self.scoring in ("neg_log_loss", "warn") and not to_score.keys() - {"sample_weight"}:  # all at once: the default
+        if self.scoring in ("neg_log_loss", "warn") and not to_score.keys() - {"sample_weight"}:  # all at once
             b = coefs.reshape(-1, coefs.shape[-1])
             eta = linear_predictor(X, b[:, :p].T, b[:, p:].sum(axis=1)).reshape(len(y), *coefs.shape[:3])
             return -log_losses(eta, np.searchsorted(self.classes_, y), to_score.get("sample_weight"))
