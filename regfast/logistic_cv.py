@@ -24,7 +24,7 @@ from .path import prepare
 from .plumbing import FLOATS, check_cross_validation, must, real, route, split_rows, warn_of_worst
 from .predictor import linear_predictor
 from .result import Path
-from .scoring import knowing, log_losses
+from .scoring import is_log_loss, knowing, log_losses
 from .validation import Float
 
 DEFAULT = (0.0,)
@@ -252,7 +252,7 @@ class LogisticRegressionCV(LogisticRegression):
     def _grade(self, X: Any, y: Any, coefs: Float, weights: Any, to_score: dict[str, Any]) -> Float:
         """(n_l1_ratios, n_cs) scores on the rows that a fold held out."""
         model, p, out = LogisticRegression(), X.shape[1], np.empty(coefs.shape[:2])
-        if self.scoring in ("neg_log_loss", "warn") and not to_score.keys() - {"sample_weight"}:  # all at once
+        if is_log_loss(self.scoring) and not to_score.keys() - {"sample_weight"}:  # of all models at once
             b = coefs.reshape(-1, coefs.shape[-1])
             eta = linear_predictor(X, b[:, :p].T, b[:, p:].sum(axis=1)).reshape(len(y), *coefs.shape[:3])
             return -log_losses(eta, np.searchsorted(self.classes_, y), to_score.get("sample_weight"))

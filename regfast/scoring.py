@@ -79,6 +79,16 @@ def scorer(scoring: Any, problem: Problem, observed: Float) -> Scorer:
     return score
 
 
+def is_log_loss(scoring: Any) -> bool:
+    """Whether this is the name of scikit-learn's scorer "neg_log_loss", that scorer, or what stands for it."""
+    from sklearn.metrics import log_loss
+
+    if isinstance(scoring, str):
+        return scoring in ("neg_log_loss", "warn")
+    plain = getattr(scoring, "_sign", 0) == -1 and not getattr(scoring, "_kwargs", None)
+    return plain and getattr(scoring, "_score_func", None) is log_loss
+
+
 def log_losses(eta: Float, of: Rows, weights: Any = None) -> Float:
     """Mean log losses of models, of linear predictors (n, ..., 1) or, of several classes, (n, ..., C).
 

@@ -10,15 +10,17 @@ import pytest
 import scipy.sparse as sp
 import sklearn.linear_model as theirs
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import expit, softmax
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import make_scorer, precision_score
+from sklearn.metrics import log_loss, make_scorer, precision_score
 from sklearn.model_selection import GroupKFold, LeaveOneOut, PredefinedSplit, StratifiedKFold
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import regfast
 from regfast import LogisticRegression, LogisticRegressionCV
+from regfast.scoring import log_losses
 
 N = 90
 RNG = np.random.default_rng(1)
@@ -276,3 +278,16 @@ def test_what_is_refused() -> None:
     ):  # fmt: skip
         with pytest.raises(ValueError, match=message):
             LogisticRegressionCV().fit(X, y, w)
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_log_losses_are_those_of_the_scorer(classes: int) -> None:
+    """Of many models at once, far beyond where a probability is told from 0 or 1."""
+    rng = np.random.default_rng(3)
+    eta = rng.standard_normal((30, 3, 5, 1 if classes == 2 else classes)) * np.array([1, 30, 2000])[:, None, None]
+    of, w = rng.integers(classes, size=30), rng.random(30)
+    found = log_losses(eta, of, w)
+    for k in np.ndindex(3, 5):
+        each = eta[(slice(None), *k)]
+        p = np.hstack([expit(-each), expit(each)]) if classes == 2 else softmax(each, axis=1)
+        assert found[k] == pytest.approx(log_loss(of, p, sample_weight=w, labels=np.arange(classes)), rel=1e-12)
