@@ -86,13 +86,21 @@ class Workspace(ABC):
         self.eta = self.loss.begin()
         self.lines.spread(on, self.b[on], self.eta)
         if self.problem.intercept:
-            self.b0 = self.loss.intercepts(self.eta, self.b0, self.level)
+            self.b0 = self.settled()
             self.eta += self.b0[:, None]
         self.eta.flags.writeable = False
-        self.r = self.loss.residual(self.eta)
-        left = self.r.sum(axis=1) * self.problem.intercept
-        self.lost = 0.0 if self.loss.quadratic else float(np.abs(left).sum())
-        self.r -= self.problem.w * left[:, None]
+        self.r = self.residual()
+        self.left = self.r.sum(axis=1) * self.problem.intercept
+        self.lost = 0.0 if self.loss.quadratic else float(np.abs(self.left).sum())
+        self.r -= self.problem.w * self.left[:, None]
+
+    def settled(self) -> Float:
+        """(C,) intercepts for predictors that are less them."""
+        return self.loss.intercepts(self.eta, self.b0, self.level)
+
+    def residual(self) -> Float:
+        """(C, n) minus what the objective without its penalty changes with the predictors."""
+        return self.loss.residual(self.eta)
 
     def look(self) -> None:
         """Correlations of the working set."""
