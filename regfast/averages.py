@@ -226,7 +226,7 @@ class Closed(Mean):
 
 
 def widened(problem: Problem) -> tuple[Data, Float]:
-    """The rows of a problem with dropout and, below these, those without a response; what each counts in its penalty."""
+    """The rows of a problem and, below these, those without a response; what each counts in dropout's penalty."""
     noise = problem.penalties.noise
     assert noise is not None
     below = noise.unlabeled

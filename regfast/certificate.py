@@ -92,8 +92,8 @@ def certify(X: Any, y: Any, coef: Any, intercept: Any = 0.0, *, alpha: float, l1
     full rank, strong convexity on U gives |b_j − b*_j| ≤ √(2 gap [G_U⁻¹]_jj): non-zero if |b_j| is more.
 
     With `dropout` the penalty it stands for is part of the objective. For "poisson" the dual point is the residual of
-    each row with its noise in it; for "binomial", and with `X_unlabeled` for "poisson", the objective is not convex:
-    `gap` is the KKT residual, `dual` is −∞, and nothing is proved.
+    each row with its noise in it; for "binomial" and "multinomial", and with `X_unlabeled` for "poisson", the objective
+    is not convex: `gap` is the KKT residual, `dual` is −∞, and nothing is proved.
 
     Of several linear predictors a column is zero if all its coefficients are, by the same sphere with the largest
     |c_jk|, or ‖c_j·‖₂ where grouped (L = 1/2 for "multinomial"), and non-zero if one of them is, ‖b_j·‖₂ being more.

@@ -27,7 +27,8 @@ from .validation import Float, blocks
 
 LOOSE = 1e-3  # the measure of strengths on the way to the one that is asked for
 DOWN = 1e-6  # of the last strength: near to 0
-SLIGHT = 1e-9  # of its diagonal: what may be added to a Hessian that is to have a root
+SHARES = ((1.0, 1e-9), (0.75, 1e-9), (0.5, 1e-9), (0.25, 1e-9), (0.0, 1.0))
+"""Of the curvature that may be negative: what is tried, and how much of its diagonal may be added to such a Hessian."""
 FLAT = 1e-10  # of the largest: an eigenvalue that may be 0
 
 
@@ -41,36 +42,36 @@ def springs(square: Float, p: Float, mass: Float) -> Float:
 
 
 class Bent(Model):
-    """Loss and dropout's penalty to second order; where that is not convex, without what the penalty bends along η."""
+    """Loss and dropout's penalty to second order, of the penalty's curvature along η as much as leaves that convex."""
 
-    def _hessian(self, work: Pairs, X: Float, ids: Ids, at: Ids) -> Float:
+    def _factor(self, work: Pairs, X: Float, ids: Ids, at: Ids) -> tuple[Float, Float]:
         assert isinstance(work, DroppedPairs)
-        for share in (1.0, 0.0):
-            H, lean, own = self._bends(work, X, ids, at, share)
+        whole, flat = self._bends(work, X, ids, at, 1.0), None
+        for share, most in SHARES:
+            if share < 1:
+                flat = self._bends(work, X, ids, at, 0.0) if flat is None else flat
+            H, lean, own = whole if flat is None else (
+                share * bent + (1 - share) * less for bent, less in zip(whole, flat, strict=True))
             values = np.linalg.eigvalsh(own)
-            H = self._reduced(work, H, lean, own)
-            if share == 0 or (values[0] >= -FLAT * values[-1] and self._rooted(H)):
-                break
-        return H
-
-    def _rooted(self, H: Float) -> bool:
-        try:
-            self._root(np.triu(H), SLIGHT)
-        except Unfit:
-            return False
-        return True
+            if share > 0 and values[0] < -FLAT * values[-1]:
+                continue
+            H = self._reduced(work, H.copy(), lean, own)
+            try:
+                return self._root(np.triu(H), most), np.diagonal(H).copy()
+            except Unfit:
+                pass
+        raise Unfit
 
     def _bends(self, work: DroppedPairs, X: Float, ids: Ids, at: Ids, share: float) -> tuple[Float, Float, Float]:
         """H (m, m), what moving an intercept adds to the gradient (C, m), and the intercepts' curvature (C, C)."""
-        problem, mu, b, of = work.problem, work.loss.mean(work.eta), work.b[ids], self.of
+        mu, b, of = work.loss.mean(work.eta), work.b[ids], self.of
         (C, n), m = mu.shape, len(at)
         H, lean, own, held = np.zeros((m, m)), np.zeros((C, m)), np.zeros((C, C)), np.zeros((len(ids), C, C))
         edges = list(pairwise(np.searchsorted(of, np.arange(C + 1))))
-        centre = np.zeros(len(ids)) if sp.issparse(problem.data.X) else problem.mean[ids]
         for rows in blocks(n, max(64, CHUNK // (m + C * len(ids) + C * C))):
             p, mass, K = mu[:, rows], work.kappa * work.mass[rows], work.bend(rows, share)
             own += K.sum(axis=2)
-            square = (X[:, rows] + centre[:, None]) ** 2
+            square = (X[:, rows] + work.shift[ids, None]) ** 2
             held += springs(square, p, mass)
             U = share * mass * square[:, None] * p * (b[:, :, None] - (b @ p)[:, None])  # (k, C, rows)
             for c, (first, last) in enumerate(edges):
@@ -94,7 +95,7 @@ class Bent(Model):
 class DroppedPairs(Pairs):
     """All classes under dropout: a stationary point, followed from α_max down."""
 
-    stride = 0.6
+    stride, patience, rounds = 0.6, 12, 200  # (the residual may rise while the objective falls)
 
     def __init__(self, problem: Problem, stop: NDArray[np.int32] | None = None) -> None:
         noise = problem.penalties.noise
@@ -107,6 +108,7 @@ class DroppedPairs(Pairs):
                               w=np.concatenate([problem.w, np.zeros(more)]))
         super().__init__(problem, stop)
         self.columns, self.added = Tiles(data.X), 0.0
+        self.shift = np.zeros_like(problem.mean) if sp.issparse(data.X) else problem.mean  # what X is read less
 
     # ---- where things stand
 
@@ -190,6 +192,7 @@ class DroppedPairs(Pairs):
         g, drift = self.c[model.of, model.at], np.zeros(self.classes)
         if model.settle is None:
             return model.minimum(old, g, alpha, gap), drift
+        g = g + (self.problem.mean - self.shift)[model.at] * self.left[model.of]  # (c is about the means)
         new = model.minimum(old, g - self.left @ model.settle, alpha, gap)
         return new, model.loosen @ self.left + model.settle @ (old - new)
 
@@ -229,7 +232,7 @@ class DroppedPairs(Pairs):
     def place(self, b: Float, b0: Float) -> None:
         """Stand at coefficients (p, C) and intercepts (C,) on the scale of the data."""
         self.b[:] = 0
-        self.b0 = b0 if sp.issparse(self.problem.data.X) else b0 + self.problem.mean @ b
+        self.b0 = b0 + self.shift @ b
         self.warm(b)
 
     def lacks(self, alpha: float) -> tuple[float, float]:
@@ -243,8 +246,8 @@ class DroppedPairs(Pairs):
     def unpenalised(self, tol: float) -> tuple[str, float]:
         """Move to α = 0: (status, KKT residual)."""
         self.solve(DOWN * self.last, max(tol, LOOSE), 10**6)
-        model = DroppedPairs(bare(self.given), None)
-        model.stop, model.null, model.b0 = self.stop, self.null, self.b0
+        model = DroppedPairs(bare(self.given), self.stop)
+        model.null, model.b0 = self.null, self.b0
         model.warm(self.b)
         status, lack = model.solve(1.0, tol, 10**6)
         self.b, self.b0, self.eta, self.n_iter = model.b, model.b0, model.eta, self.n_iter + model.n_iter

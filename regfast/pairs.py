@@ -24,7 +24,7 @@ from ._penalty import ElasticNet
 from .fenchel import Penalty, dual_points, penalty
 from .joint import inverse
 from .problem import EPS, SQUARED, Problem
-from .rowwork import IDLE, NOISE, Ids, Workspace
+from .rowwork import NOISE, Ids, Workspace
 from .validation import Float, blocks
 
 MOST = 4000  # pairs whose Hessian is made
@@ -58,8 +58,7 @@ class Model:
         used, at = np.unique(at, return_inverse=True)
         X = np.zeros((len(used), len(problem.w)))
         work.lines.spread(work.ids[used], np.eye(len(used)), X)
-        H = self._hessian(work, X, work.ids[used], at)
-        self.R, self.size = self._root(np.triu(H)), np.diagonal(H).copy()
+        self.R, self.size = self._factor(work, X, work.ids[used], at)
         m = len(at)
         self.y, none = np.zeros(m), np.zeros(0, dtype=np.intp)
         w, spread = np.full(m, 1 / m), np.sqrt(m)
@@ -69,15 +68,16 @@ class Model:
                        np.zeros(m), self.size, False, none, np.zeros((0, 0)), none, False, work.stop)
         self.began, self.stands = False, np.zeros(m)
 
-    def _hessian(self, work: Pairs, X: Float, ids: Ids, at: Ids) -> Float:
-        """H (m, m) above the diagonal, intercepts at their best; X (k, n): columns `ids`, of which pairs are of `at`"""
+    def _factor(self, work: Pairs, X: Float, ids: Ids, at: Ids) -> tuple[Float, Float]:
+        """R and the diagonal of H, intercepts at their best; X (k, n): columns `ids`, of which pairs are of `at`"""
         mu = work.loss.mean(work.eta)
         weighted = work.problem.w * mu
         H, lean = self._moments(X, at, self.of, mu, work.problem.w)
-        return self._reduced(work, H, lean, np.diag(weighted.sum(axis=1)) - weighted @ mu.T)
+        H = self._reduced(work, H, lean, np.diag(weighted.sum(axis=1)) - weighted @ mu.T)
+        return self._root(np.triu(H)), np.diagonal(H).copy()
 
     def _reduced(self, work: Pairs, H: Float, lean: Float, own: Float) -> Float:
-        """H with the intercepts at their best; `own` (C, C) is their curvature, `lean` (C, m) how they meet the pairs."""
+        """H, intercepts at their best; `own` (C, C) is their curvature, `lean` (C, m) how they meet the pairs."""
         self.settle = None
         if work.problem.intercept:
             self.loosen = inverse(own)
@@ -146,7 +146,7 @@ class Pairs(Workspace):
 
     model: Model | None = None
     held: tuple[Ids, Ids]  # pairs that the model leaves where they are
-    level, stride = 1e-14, 0.3
+    level, stride, rounds = 1e-14, 0.3, ROUNDS
 
     def __init__(self, problem: Problem, stop: NDArray[np.int32] | None = None) -> None:
         super().__init__(problem, stop)
@@ -171,12 +171,12 @@ class Pairs(Workspace):
 
     def descend(self, alpha: float, aim: float, most: int) -> None:
         best, idle, before = np.inf, 0, 0.0
-        for _ in range(ROUNDS):
+        for _ in range(self.rounds):
             self.look()
             lack = self.gap(alpha, self.ids)
             idle = 0 if lack < 0.5 * best else idle + 1
             best = min(best, lack)
-            if lack <= aim or idle > IDLE or self.n_iter >= most:
+            if lack <= aim or idle > self.patience or self.n_iter >= most:
                 return
             if not self.renew(alpha, lack, before, aim):
                 return  # (it is the intercepts that lack)

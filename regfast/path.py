@@ -145,9 +145,10 @@ def fit_path(
         Train as if each entry of X were dropped with this probability δ and the others divided by 1 − δ: the penalty
         that the loss then gets on average is added (docs/dropout.md). With κ = δ/(1 − δ), for "gaussian"
         ½ κ Σ_j (Σ_i w_i x_ij²/Σ_i w_i) b_j², and for "poisson" a closed form: both exact and convex. For "binomial"
-        ½ κ Σ_i w_i μ_i (1 − μ_i) Σ_j x_ij² b_j² / Σ_i w_i, the second order of it, which is not convex: solutions are
-        stationary points, and `gap_kind` is "kkt residual". Not derived for other families. The intercept is never
-        dropped, and x is as given, not about its mean.
+        ½ κ Σ_i w_i μ_i (1 − μ_i) Σ_j x_ij² b_j² / Σ_i w_i, and for "multinomial" the same with the variance of b_j·
+        under the row's probabilities for μ_i (1 − μ_i) b_j²: the second order of it, which is not convex. Solutions are
+        stationary points, and `gap_kind` is "kkt residual". Not derived for other families, nor for `group_classes`.
+        The intercept is never dropped, and x is as given, not about its mean.
     X_unlabeled : (m, p) table or matrix, optional
         Rows without a response, over which dropout's penalty is averaged as well.
     unlabeled_weight : float
