@@ -18,13 +18,15 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from .averages import widened
+from .dropped_leaps import leap
 from .joint import inverse
-from .pairs import CHUNK, HALVINGS, LABOUR, MOST, SHARE, Model, Pairs, Unfit
+from .pairs import CHUNK, HALVINGS, SHARE, Model, Pairs, Unfit
 from .problem import EPS, Null, Problem, bare
 from .rowwork import NOISE, Ids, Workspace
 from .tiles import Tiles
 from .validation import Float, blocks
 
+FEW = 500  # pairs whose Hessian is made: products with X cost less for more
 LOOSE = 1e-3  # the measure of strengths on the way to the one that is asked for
 DOWN = 1e-6  # of the last strength: near to 0
 SHARES = ((1.0, 1e-9), (0.75, 1e-9), (0.5, 1e-9), (0.25, 1e-9), (0.0, 1.0))
@@ -147,12 +149,17 @@ class DroppedPairs(Pairs):
 
     def _hold(self) -> None:
         """What the penalty takes off correlations of columns that are not 0, whatever it does along η."""
-        on, mu = self.ids[self.support], self.loss.mean(self.eta)
-        held = np.zeros((len(on), self.classes, self.classes))
-        for rows, tile in self.columns.of(on):
-            held += springs((tile**2).T, mu[:, rows], self.kappa * self.mass[rows])
+        on = self.ids[self.support]
+        held = self._springs(on)
         self.c[:, on] -= np.einsum("jcd,jd->cj", held, self.b[on])
         self.norms[on] = self.pull(on, np.ascontiguousarray(self.c[:, on].T))
+
+    def _springs(self, on: Ids) -> Float:
+        """κ `springs` of some columns."""
+        held, mu = np.zeros((len(on), self.classes, self.classes)), self.loss.mean(self.eta)
+        for rows, tile in self.columns.of(on):
+            held += springs((tile**2).T, mu[:, rows], self.kappa * self.mass[rows])
+        return held
 
     @property
     def value_at(self) -> float:
@@ -175,15 +182,29 @@ class DroppedPairs(Pairs):
     def sharpness(self, lack: float) -> float:
         return (SHARE * lack) ** 2 * self.null
 
-    def bearable(self, on: NDArray[np.bool_], alpha: float) -> NDArray[np.bool_]:
-        """The pairs that are furthest from where they are to be, if they are too many for one model."""
-        most = min(MOST, max(1, int(np.sqrt(LABOUR / self.eta.shape[1]))))
-        if np.count_nonzero(on) <= most:
-            return on
-        off = np.where(on, self._penalty(self.ids, alpha).distance(self.b[self.ids], self.c[:, self.ids].T), -1.0)
-        few = np.zeros_like(on)
-        few.flat[np.argpartition(off, on.size - most, axis=None)[-most:]] = True
-        return few
+    def descend(self, alpha: float, aim: float, most: int) -> None:
+        try:
+            super().descend(alpha, aim, most)
+        except Unfit:
+            self._wander(alpha, aim, most)
+
+    def _wander(self, alpha: float, aim: float, most: int) -> None:
+        """The same by steps without a Hessian, which are more and cost less."""
+        best, idle = np.inf, 0
+        for _ in range(self.rounds):
+            self.look()
+            lack = self.gap(alpha, self.ids)
+            idle = 0 if lack < 0.5 * best else idle + 1
+            best = min(best, lack)
+            if lack <= aim or idle > self.patience or self.n_iter >= most:
+                return
+            held = self._springs(self.ids)
+            if not any(leap(self, alpha, held, share) for share in (1.0, 0.0)):
+                return
+            self.n_iter += 1
+
+    def fits(self, m: int) -> bool:
+        return m <= FEW and super().fits(m)
 
     def modelled(self, on: NDArray[np.bool_]) -> Model:
         return Bent(self, on)

@@ -212,22 +212,15 @@ class Pairs(Workspace):
         full = np.flatnonzero(on.all(axis=1) & self.free[self.ids])
         last = np.where((b[full] == 0) & (size > level)[full], np.inf, np.abs(b[full])).argmin(axis=1)
         on[full, last], self.held = False, (self.ids[full], last)  # (to move them all as well would leave a choice)
-        on = self.bearable(on, alpha)
-        self.model = self.modelled(on) if on.any() else None
-        return self.model is not None
-
-    def bearable(self, on: NDArray[np.bool_], alpha: float) -> NDArray[np.bool_]:
-        """Which of the pairs `on` the next model shall have.
-
-        Raises
-        ------
-        Unfit
-            They are too many.
-        """
-        m, n = int(np.count_nonzero(on)), self.eta.shape[1]
-        if m > MOST or m * m * n > LABOUR:
+        m = int(np.count_nonzero(on))
+        if not self.fits(m):
             raise Unfit
-        return on
+        self.model = self.modelled(on) if m else None
+        return m > 0
+
+    def fits(self, m: int) -> bool:
+        """Whether a model of m pairs pays."""
+        return m <= MOST and m * m * self.eta.shape[1] <= LABOUR
 
     def modelled(self, on: NDArray[np.bool_]) -> Model:
         """The model of these pairs."""

@@ -17,6 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 import regfast
 from regfast import certify, dropped_classes, fit_cv, fit_path
 from regfast.dropped_classes import Bent, DroppedPairs
+from regfast.dropped_leaps import bent
 from regfast.path import prepare
 
 Array = NDArray[Any]
@@ -103,18 +104,20 @@ def test_gradient_and_curvature(storage: Any, below: Array | None, monkeypatch: 
 
     on = np.ones((len(model.ids), C), dtype=bool)
     monkeypatch.setattr(dropped_classes, "FLAT", np.inf)  # (whether it is convex here is no question)
-    pairs = Seen(model, on)
+    seer = Seen(model, on)
     v, v0 = np.zeros((P, C)), rng.normal(size=C)
-    v[pairs.at, pairs.of] = rng.normal(size=len(pairs.at))
+    v[seer.at, seer.of] = rng.normal(size=len(seer.at))
     mean = X.mean(axis=0) if storage is np.asfortranarray else np.zeros(P)  # what X is read less
     shift = mean @ v
     H, lean, own = seen[0]
+    product = bent(model, model.ids, model._springs(model.ids), 1.0)(np.vstack([v[model.ids], v0]))
     ahead, behind = (gradient(b + t * v, b0 + t * (v0 - shift)) for t in (1e-5, -1e-5))
     change, change0 = ((x - y) / 2e-5 for x, y in zip(ahead, behind, strict=True))
     change -= np.outer(mean, change0)
-    along = v[pairs.at, pairs.of]
-    assert_allclose(H @ along + lean.T @ v0, change[pairs.at, pairs.of], atol=1e-8)
+    along = v[seer.at, seer.of]
+    assert_allclose(H @ along + lean.T @ v0, change[seer.at, seer.of], atol=1e-8)
     assert_allclose(lean @ along + own @ v0, change0, atol=1e-8)
+    assert_allclose(product, np.vstack([change[model.ids], change0]), atol=1e-8)
 
 
 CASES = ["plain", "weights", "offset", "no intercept", "unlabeled", "free", "bounds", "zero", "csr"]
@@ -267,13 +270,14 @@ def test_degenerate() -> None:
     assert set(path.status) == {"converged"}
 
 
+@pytest.mark.parametrize("ratio", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("sparse", [False, True])
-def test_more_pairs_than_one_model_takes(sparse: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Steps on those that are furthest from where they are to be lead to the same."""
+def test_more_pairs_than_one_model_takes(sparse: bool, ratio: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps without a Hessian lead to the same."""
     A = sp.csr_array(X) if sparse else X
-    same: dict[str, Any] = {"dropout": 0.5, "alphas": [0.02], "l1_ratio": 0.5, "tol": 1e-8}
+    same: dict[str, Any] = {"dropout": 0.5, "alphas": [0.02], "l1_ratio": ratio, "tol": 1e-8}
     _, b, _ = fitted(A, Y, **same)
-    monkeypatch.setattr(dropped_classes, "MOST", 6)
+    monkeypatch.setattr(dropped_classes, "FEW", 1)
     path, got, _ = fitted(A, Y, **same)
     assert path.status[0] == "converged"
     assert_allclose(got, b, atol=1e-6)

@@ -28,7 +28,7 @@ FLOORS = [
      "tiles"},
     {"multinomial", "pairs", "turns", "grouped", "several", "standard_form", "factors", "ridge", "ridges",
      "leave_one_out", "plumbing", "held", "folds", "scoring", "proximal", "readers", "exchange", "dropout",
-     "dropped_classes", "judging"},
+     "dropped_classes", "dropped_leaps", "judging"},
     {"path", "duality", "certificate", "influence", "reference", "reference_logistic", "foreign", "foreign_results"},
     {"estimators", "multitask", "enet_cv", "skpaths", "glm", "logistic", "logistic_cv", "ridge_estimators", "ridge_cv",
      "cv", "nested", "findings", "displays", "account", "plots", "sparse_tables", "tables", "report", "cli", "demo",
