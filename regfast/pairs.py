@@ -239,7 +239,7 @@ class Pairs(Workspace):
             return True
         C, n = self.eta.shape
         step = CALL + n * (EXP * C + 8 * m) + 40.0 * m * m  # (vectors meet matrices at the speed of memory)
-        left = np.log(lack / aim) / np.log(before / lack) - 1
+        left = np.log(lack / max(aim, EPS**2)) / np.log(before / lack) - 1
         return bool(left * step > CALL + m * m * (n / 2 + n / C + m))
 
     def step(self, alpha: float, gap: float) -> None:
