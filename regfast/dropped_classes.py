@@ -109,14 +109,14 @@ class DroppedPairs(Pairs):
             problem = replace(problem, data=data._replace(names=problem.data.names), y=np.hstack([problem.y, share]),
                               w=np.concatenate([problem.w, np.zeros(more)]))
         super().__init__(problem, stop)
-        self.columns, self.added = Tiles(data.X), 0.0
+        self.columns, self.added, self.placed = Tiles(data.X), 0.0, False
         self.shift = np.zeros_like(problem.mean) if sp.issparse(data.X) else problem.mean  # what X is read less
 
     # ---- where things stand
 
     def settled(self) -> Float:
-        """Intercepts move with the pairs: what is best for the loss alone is best where there are none."""
-        return self.b0 if self.support.size else super().settled()
+        """Intercepts move with the pairs; where there are none, those best for the loss, but if they are given."""
+        return self.b0 if self.placed or self.support.size else super().settled()
 
     def residual(self) -> Float:
         on, C, mu = self.ids[self.support], self.classes, self.loss.mean(self.eta)
@@ -251,8 +251,8 @@ class DroppedPairs(Pairs):
         return "not_convex" if status == "rounding" else status, lack
 
     def place(self, b: Float, b0: Float) -> None:
-        """Stand at coefficients (p, C) and intercepts (C,) on the scale of the data."""
-        self.b[:] = 0
+        """Stand at coefficients (p, C) and intercepts (C,) on the scale of the data, whatever these are."""
+        self.b[:], self.placed = 0, True
         self.b0 = b0 + self.shift @ b
         self.warm(b)
 

@@ -157,7 +157,14 @@ def test_solutions_are_stationary(case: str, ratio: float, rate: float) -> None:
         assert proof.kind == "kkt residual"
         assert proof.gap < 1e-9
         assert proof.dual == -np.inf
-        assert not certify(A, Y, 0 * b.T, b0, alpha=alpha, family="multinomial", **same).gap < 1e-6
+        off = (b0 + np.eye(C)[0]) * (case != "no intercept")
+        for given in (b, 0 * b):  # the value is that of what is given, intercepts included
+            proof = certify(A, Y, given.T, off, alpha=alpha, family="multinomial", **same)
+            size = alpha * v[:, None] * (ratio * s * abs(given) + (1 - ratio) / 2 * s**2 * given**2)
+            loss = objective(given, off, rate, weight=weight, offset=0 if offset is None else offset, below=below,
+                             count=0.5)
+            assert proof.primal == pytest.approx(float(loss + size.sum()), rel=1e-9)
+        assert not proof.gap < 1e-6
 
 
 @pytest.mark.parametrize("ratio", [0.0, 0.5, 1.0])
