@@ -19,13 +19,8 @@ from ._loss import Loss
 from ._tilted import Tilted
 from .noise import second_moments
 from .problem import Problem
+from .tiles import Tiles
 from .validation import Data, Float
-
-TILE = 2**22
-"""Entries of dense X widened at a time."""
-
-KEPT = 2**24
-"""Entries of it that are kept so."""
 
 NEVER = -700.0  # a logarithm of nothing
 
@@ -42,21 +37,17 @@ class Mean(ABC):
         noise = problem.penalties.noise
         assert noise is not None
         self.problem, self.rate, self.kappa = problem, noise.rate, noise.kappa
-        n, below = len(problem.w), noise.unlabeled
-        self.data = problem.data if below is None else stacked(problem.data, below)
-        m = self.data.design.n - n
-        share = noise.share(int(np.count_nonzero(problem.w)))
-        self.n, rest = n, np.zeros(m)
+        self.data, self.mass = widened(problem)
+        self.n, m = len(problem.w), self.data.design.n - len(problem.w)
+        rest, n = np.zeros(m), self.n
         self.w = np.concatenate([problem.w, rest])  # of the loss
-        self.mass = np.concatenate([(1 - share) * problem.w, rest + share / max(m, 1)])  # of the penalty
         self.y = np.concatenate([problem.y, rest])
         self.shift = np.zeros(n + m)
         if problem.offset is not None:
             self.shift[:n] = problem.offset
         self.plain = problem.family.loss(problem.y, problem.w, None)
         self.ridge = np.zeros(len(problem.l1))
-        self.kept: list[tuple[slice, Any]] | None = None
-        self.kept_for = np.array([-1])
+        self.columns = Tiles(self.data.X)
 
     @property
     @abstractmethod
@@ -100,20 +91,8 @@ class Mean(ABC):
         return self.plain.deviance(np.ascontiguousarray(self.eta[:self.n]))
 
     def tiles(self) -> Iterator[tuple[slice, Any]]:
-        """(rows, their entries in the columns that are not 0); kept while these are the same, if not too many."""
-        if not np.array_equal(self.kept_for, self.used):
-            few = sp.issparse(self.data.X) or len(self.eta) * len(self.used) <= KEPT
-            self.kept_for, self.kept = self.used, list(self.cut()) if few else None
-        return iter(self.kept) if self.kept is not None else self.cut()
-
-    def cut(self) -> Iterator[tuple[slice, Any]]:
-        """`tiles`, out of X: float64, dense in blocks or CSR whole."""
-        X = self.data.X
-        if sp.issparse(X):
-            yield slice(None), sp.csr_array(X[:, self.used]).astype(np.float64)
-            return
-        for rows in check.blocks(X.shape[0], max(1, TILE // max(len(self.used), 1))):
-            yield rows, np.asarray(X[rows][:, self.used], dtype=np.float64)
+        """(rows, their entries in the columns that are not 0)"""
+        return self.columns.of(self.used)
 
     def each(self, tile: Any, act: Callable[[Float, Float], Float]) -> Any:
         """act(x_ij, b_j) for every stored entry, 0 where x_ij is."""
@@ -244,6 +223,17 @@ class Closed(Mean):
         with np.errstate(over="ignore", invalid="ignore"):
             each = np.where(self.y > 0, self.y**2 * np.exp(down), 0.0) - 2 * self.y + np.exp(self.eta + self.more)
         return float((self.w * np.maximum(each, 0.0)).sum())
+
+
+def widened(problem: Problem) -> tuple[Data, Float]:
+    """The rows of a problem and, below these, those without a response; what each counts in dropout's penalty."""
+    noise = problem.penalties.noise
+    assert noise is not None
+    below = noise.unlabeled
+    data = problem.data if below is None else stacked(problem.data, below)
+    m = data.design.n - len(problem.w)
+    share = noise.share(int(np.count_nonzero(problem.w)))
+    return data, np.concatenate([(1 - share) * problem.w, np.full(m, share / max(m, 1))])
 
 
 def stacked(above: Data, below: Data) -> Data:

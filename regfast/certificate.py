@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import scipy.linalg
@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from . import validation as check
 from .dropout import Dropped
+from .dropped_classes import DroppedPairs
 from .duality import Weighed, weigh
-from .path import prepare
+from .path import predictors, prepare
 from .predictor import linear_predictor
 from .problem import EPS, Problem, correlation_matrix, start
 from .validation import Float
@@ -91,8 +92,8 @@ def certify(X: Any, y: Any, coef: Any, intercept: Any = 0.0, *, alpha: float, l1
     full rank, strong convexity on U gives |b_j − b*_j| ≤ √(2 gap [G_U⁻¹]_jj): non-zero if |b_j| is more.
 
     With `dropout` the penalty it stands for is part of the objective. For "poisson" the dual point is the residual of
-    each row with its noise in it; for "binomial", and with `X_unlabeled` for "poisson", the objective is not convex:
-    `gap` is the KKT residual, `dual` is −∞, and nothing is proved.
+    each row with its noise in it; for "binomial" and "multinomial", and with `X_unlabeled` for "poisson", the objective
+    is not convex: `gap` is the KKT residual, `dual` is −∞, and nothing is proved.
 
     Of several linear predictors a column is zero if all its coefficients are, by the same sphere with the largest
     |c_jk|, or ‖c_j·‖₂ where grouped (L = 1/2 for "multinomial"), and non-zero if one of them is, ‖b_j·‖₂ being more.
@@ -108,7 +109,7 @@ def certify(X: Any, y: Any, coef: Any, intercept: Any = 0.0, *, alpha: float, l1
     if problem.offset is not None:
         eta += np.atleast_2d(problem.offset).T
     if problem.iterated:
-        weighed = _weigh_mean(problem, b[0], exact[0], float(b0[0]), alpha)
+        weighed = _weigh_mean(problem, b.T, exact.T, b0, alpha)
     else:
         weighed = weigh(problem, exact.T, eta, alpha) if several else _weigh(problem, exact[0], eta[:, 0], alpha)
     # what the given intercept, free columns and twins cost over their optimum; equal within rounding for a solution
@@ -140,17 +141,17 @@ def _weigh(problem: Problem, exact: Float, eta: Float, alpha: float) -> Weighed:
     return Weighed(gap, kkt, loss, settled, null.value, np.abs(fit.coef()), np.where(side, np.abs(z), -np.abs(z)))
 
 
-def _weigh_mean(problem: Problem, given: Float, exact: Float, intercept: float, alpha: float) -> Weighed:
-    """One linear predictor under dropout whose penalty is not a ridge; it counts in the loss."""
-    model = Dropped(problem)
+def _weigh_mean(problem: Problem, given: Float, exact: Float, intercept: Float, alpha: float) -> Weighed:
+    """Linear predictors under dropout whose penalty is not a ridge; it counts in the loss. Coefficients (p, C)."""
+    model = cast(Dropped | DroppedPairs, predictors(problem))
     null = model.start()
-    model.put(given, intercept)
+    model.place(given, intercept)
     loss = model.value_at
-    model.put(exact, intercept)
+    model.place(exact, intercept)
     model.centre()
     gap, kkt = model.lacks(alpha)
-    return Weighed(gap * model.null, kkt * np.sqrt(2 * model.null), loss, model.value_at, null.value, np.abs(exact),
-                   np.full(len(exact), np.inf))
+    return Weighed(gap * model.null, kkt * np.sqrt(2 * model.null), loss, model.value_at, null.value,
+                   np.abs(exact).max(axis=1, initial=0.0), np.full(len(exact), np.inf))
 
 
 def _given(problem: Problem, coef: Any, intercept: Any) -> tuple[Float, Float]:

@@ -100,8 +100,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--l1-ratio", metavar="R", type=float, nargs="+", default=[1.0],
         help="1: lasso (default), 0: ridge, between: elastic net; of several, the best is taken")
     add("--dropout", metavar="D", type=float, nargs="+", default=[0.0],
-        help="train as if each entry were dropped with this probability (gaussian, binomial, poisson); of several, the "
-        "best is taken")
+        help="train as if each entry were dropped with this probability (gaussian, binomial, multinomial, poisson); of "
+        "several, the best is taken")
     add("--cv", metavar="K", type=int, default=10, help="folds (default 10)")
     add("--alphas", metavar="N", type=int, default=100, help="penalty strengths to try (default 100)")
     add("--eps", metavar="E", type=float,

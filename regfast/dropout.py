@@ -90,6 +90,10 @@ class Dropped:
         """Σ w ℓ, less its saturated value, without dropout: a penalty is no part of it"""
         return self.mean.deviance()
 
+    def place(self, b: Float, b0: Float) -> None:
+        """Stand at coefficients (p, 1) and an intercept (1,)."""
+        self.put(b[:, 0], float(b0[0]))
+
     def put(self, b: Float, b0: float) -> None:
         """Stand at these coefficients, and hold what there is."""
         self.stand(b, b0, self.mean.value(b, b0))

@@ -247,6 +247,7 @@ class Multinomial(Several):
     name = "multinomial"
     measure = "multinomial deviance"
     link = "logit"
+    dropout = "second order"
     curvature = 0.5  # the largest eigenvalue of diag(μ) − μμ' (Böhning 1992)
 
     def response(self, y: Any, n: int) -> Response:

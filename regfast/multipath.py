@@ -45,7 +45,7 @@ class MultiPath(Path):
             return f"MultiPath(no alphas solved, {C}, {self.path_status})"
         return (f"MultiPath({len(self)} alphas from {self.alphas[0]:.4g} to {self.alphas[-1]:.4g}, {C}, "
                 f"{self.coefs[0].shape[0]} features, {self.n_nonzero[0]} to {self.n_nonzero[-1]} non-zero, "
-                f"{self.path_status}, worst {self.gap_kind} {self.gaps.max():.1e})")
+                f"{self._dropped}{self.path_status}, worst {self.gap_kind} {self.gaps.max():.1e})")
 
     @property
     def outputs(self) -> list[Any]:

@@ -24,7 +24,7 @@ from ._penalty import ElasticNet
 from .fenchel import Penalty, dual_points, penalty
 from .joint import inverse
 from .problem import EPS, SQUARED, Problem
-from .rowwork import IDLE, NOISE, Ids, Workspace
+from .rowwork import NOISE, Ids, Workspace
 from .validation import Float, blocks
 
 MOST = 4000  # pairs whose Hessian is made
@@ -47,22 +47,18 @@ class Unfit(Exception):
 class Model:
     """The loss to second order at η, on some pairs; intercepts follow by Schur's complement."""
 
+    settle: Float | None  # (C, m) how far the intercepts go back where pairs go forth
+    loosen: Float  # (C, C) inverse of their own curvature
+
     def __init__(self, work: Pairs, on: NDArray[np.bool_]) -> None:
         """`on` (m, C): which pairs of the working set"""
-        problem, mu = work.problem, work.loss.mean(work.eta)
+        problem = work.problem
         classes, at = np.nonzero(on.T)
         self.of, self.at = classes, work.ids[at]
         used, at = np.unique(at, return_inverse=True)
-        X = np.zeros((len(used), mu.shape[1]))
+        X = np.zeros((len(used), len(problem.w)))
         work.lines.spread(work.ids[used], np.eye(len(used)), X)
-        H, lean = self._moments(X, at, classes, mu, problem.w)
-        self.settle = None
-        if problem.intercept:
-            weighted = problem.w * mu
-            settle = inverse(np.diag(weighted.sum(axis=1)) - weighted @ mu.T)
-            self.settle = settle @ lean
-            H -= lean.T @ self.settle
-        self.R, self.size = self._root(np.triu(H)), np.diagonal(H).copy()
+        self.R, self.size = self._factor(work, X, work.ids[used], at)
         m = len(at)
         self.y, none = np.zeros(m), np.zeros(0, dtype=np.intp)
         w, spread = np.full(m, 1 / m), np.sqrt(m)
@@ -71,6 +67,23 @@ class Model:
         self.fit = Fit(dense(self.R * spread), ElasticNet(l1, l2, lo, hi), SQUARED.loss(self.y, w, None), w,
                        np.zeros(m), self.size, False, none, np.zeros((0, 0)), none, False, work.stop)
         self.began, self.stands = False, np.zeros(m)
+
+    def _factor(self, work: Pairs, X: Float, ids: Ids, at: Ids) -> tuple[Float, Float]:
+        """R and the diagonal of H, intercepts at their best; X (k, n): columns `ids`, of which pairs are of `at`"""
+        mu = work.loss.mean(work.eta)
+        weighted = work.problem.w * mu
+        H, lean = self._moments(X, at, self.of, mu, work.problem.w)
+        H = self._reduced(work, H, lean, np.diag(weighted.sum(axis=1)) - weighted @ mu.T)
+        return self._root(np.triu(H)), np.diagonal(H).copy()
+
+    def _reduced(self, work: Pairs, H: Float, lean: Float, own: Float) -> Float:
+        """H, intercepts at their best; `own` (C, C) is their curvature, `lean` (C, m) how they meet the pairs."""
+        self.settle = None
+        if work.problem.intercept:
+            self.loosen = inverse(own)
+            self.settle = self.loosen @ lean
+            H -= lean.T @ self.settle
+        return H
 
     @staticmethod
     def _moments(X: Float, at: Ids, of: Ids, mu: Float, w: Float) -> tuple[Float, Float]:
@@ -94,11 +107,17 @@ class Model:
         return H, lean
 
     @staticmethod
-    def _root(H: Float) -> Float:
-        """R'R = H, its diagonal raised by the rounding of its products or, where they were unlucky, more."""
+    def _root(H: Float, most: float = 1.0) -> Float:
+        """R'R = H, its diagonal raised by the rounding of its products or, where they were unlucky, more: up to `most`.
+
+        Raises
+        ------
+        Unfit
+            That was not enough.
+        """
         size, rounding = np.diagonal(H).copy(), 64 * EPS
         lift = size + EPS * size.max(initial=1e-300)
-        while rounding < 1:
+        while rounding < most:
             H[np.diag_indices(len(H))] = size + rounding * lift
             R, info = dpotrf(H, lower=0)
             if info == 0:
@@ -127,7 +146,7 @@ class Pairs(Workspace):
 
     model: Model | None = None
     held: tuple[Ids, Ids]  # pairs that the model leaves where they are
-    stride = 0.3
+    stride, rounds = 0.3, ROUNDS
 
     def __init__(self, problem: Problem, stop: NDArray[np.int32] | None = None) -> None:
         super().__init__(problem, stop)
@@ -152,18 +171,22 @@ class Pairs(Workspace):
 
     def descend(self, alpha: float, aim: float, most: int) -> None:
         best, idle, before = np.inf, 0, 0.0
-        for _ in range(ROUNDS):
+        for _ in range(self.rounds):
             self.look()
             lack = self.gap(alpha, self.ids)
             idle = 0 if lack < 0.5 * best else idle + 1
             best = min(best, lack)
-            if lack <= aim or idle > IDLE or self.n_iter >= most:
+            if lack <= aim or idle > self.patience or self.n_iter >= most:
                 return
             if not self.renew(alpha, lack, before, aim):
                 return  # (it is the intercepts that lack)
             before = lack
-            self.step(alpha, SHARE * lack * self.null)
+            self.step(alpha, self.sharpness(lack))
             self.n_iter += 1
+
+    def sharpness(self, lack: float) -> float:
+        """The gap that a model is solved to where so much is lacking."""
+        return SHARE * lack * self.null
 
     def renew(self, alpha: float, lack: float, before: float, aim: float) -> bool:
         """A new model where the old one lacks pairs or would take longer; `before`: what lacked a step ago.
@@ -189,11 +212,19 @@ class Pairs(Workspace):
         full = np.flatnonzero(on.all(axis=1) & self.free[self.ids])
         last = np.where((b[full] == 0) & (size > level)[full], np.inf, np.abs(b[full])).argmin(axis=1)
         on[full, last], self.held = False, (self.ids[full], last)  # (to move them all as well would leave a choice)
-        m, n = int(np.count_nonzero(on)), self.eta.shape[1]
-        if m > MOST or m * m * n > LABOUR:
+        m = int(np.count_nonzero(on))
+        if not self.fits(m):
             raise Unfit
-        self.model = Model(self, on) if m else None
+        self.model = self.modelled(on) if m else None
         return m > 0
+
+    def fits(self, m: int) -> bool:
+        """Whether a model of m pairs pays."""
+        return m <= MOST and m * m * self.eta.shape[1] <= LABOUR
+
+    def modelled(self, on: NDArray[np.bool_]) -> Model:
+        """The model of these pairs."""
+        return Model(self, on)
 
     def _settle(self, b: Float) -> Float:
         """What is added to a row of all classes changes no fit: under the lasso alone |b_j·|₁ is least at a median."""
@@ -208,7 +239,7 @@ class Pairs(Workspace):
             return True
         C, n = self.eta.shape
         step = CALL + n * (EXP * C + 8 * m) + 40.0 * m * m  # (vectors meet matrices at the speed of memory)
-        left = np.log(lack / aim) / np.log(before / lack) - 1
+        left = np.log(lack / max(aim, EPS**2)) / np.log(before / lack) - 1
         return bool(left * step > CALL + m * m * (n / 2 + n / C + m))
 
     def step(self, alpha: float, gap: float) -> None:
@@ -217,17 +248,21 @@ class Pairs(Workspace):
         assert model is not None
         at, of, b0 = model.at, model.of, self.b0
         old, top = self.b[at, of], self.objective(alpha) + NOISE * self.null
-        new = model.minimum(old, self.c[of, at], alpha, gap)
-        drift = 0.0 if model.settle is None else model.settle @ (new - old)
+        new, drift = self.target(model, old, alpha, gap)
         for halving in range(HALVINGS):
             t = 0.5**halving
             self.b[at, of] = new if t == 1 else old + t * (new - old)
-            self.b0 = b0 - t * drift
+            self.b0 = b0 + t * drift
             self.refresh()
             if self.objective(alpha) <= top:
                 return
         self.b[at, of], self.b0 = old, b0
         self.refresh()
+
+    def target(self, model: Model, old: Float, alpha: float, gap: float) -> tuple[Float, Float]:
+        """Where the pairs of a model are best, and how far the intercepts are to go: from where they are best now."""
+        new = model.minimum(old, self.c[model.of, model.at], alpha, gap)
+        return new, np.zeros(self.classes) if model.settle is None else model.settle @ (old - new)
 
     def shrink(self, alpha: float) -> None:
         before = len(self.ids)

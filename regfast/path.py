@@ -15,6 +15,7 @@ from . import validation as check
 from .blas import single_threaded
 from .condense import condense
 from .dropout import Dropped
+from .dropped_classes import DroppedPairs
 from .errors import INTERRUPTED, NO_MEMORY, SEPARATED, STATUS, WORDS, attach, warn_not_converged
 from .grouped import Grouped
 from .multinomial import Softmax
@@ -49,8 +50,8 @@ def prepare(X: Any, y: Any, *, family: Any = "gaussian", l1_ratio: float = 1.0, 
     check.squarable("y" if offset is None else "y - offset", target)
     drop = noise(dropout, X_unlabeled, unlabeled_weight, data)
     if drop is not None and not likelihood.dropout:
-        raise ValueError("dropout must be 0 but for 'gaussian', 'binomial' and 'poisson', for which its penalty is "
-                         f"known; got {drop.rate:g} for {likelihood.name!r}")
+        raise ValueError("dropout must be 0 but for 'gaussian', 'binomial', 'multinomial' and 'poisson', for which its "
+                         f"penalty is known; got {drop.rate:g} for {likelihood.name!r}")
     if drop is not None and drop.unlabeled is not None and shift is not None:
         raise ValueError("X_unlabeled must be None with an offset but for 'gaussian': these rows have none")
     grouped = likelihood.grouped or bool(group_classes)
@@ -59,6 +60,9 @@ def prepare(X: Any, y: Any, *, family: Any = "gaussian", l1_ratio: float = 1.0, 
     if grouped and bounds is not None:
         raise ValueError("bounds must be None where the coefficients of a column enter together: their penalty is not "
                          "a sum over coefficients")
+    if grouped and drop is not None:
+        raise ValueError("dropout must be 0 where the coefficients of a column enter together; got "
+                         f"{drop.rate:g} with group_classes=True")
     penalties = Penalties(ratio, check.factors(penalty_factors, p), *check.limits(bounds, p), grouped, drop)
     trials = None if response.counts is None else round(response.counts[w > 0].sum())
     return build(data, target, w, family=likelihood, offset=shift, classes=response.classes, trials=trials,
@@ -141,9 +145,10 @@ def fit_path(
         Train as if each entry of X were dropped with this probability δ and the others divided by 1 − δ: the penalty
         that the loss then gets on average is added (docs/dropout.md). With κ = δ/(1 − δ), for "gaussian"
         ½ κ Σ_j (Σ_i w_i x_ij²/Σ_i w_i) b_j², and for "poisson" a closed form: both exact and convex. For "binomial"
-        ½ κ Σ_i w_i μ_i (1 − μ_i) Σ_j x_ij² b_j² / Σ_i w_i, the second order of it, which is not convex: solutions are
-        stationary points, and `gap_kind` is "kkt residual". Not derived for other families. The intercept is never
-        dropped, and x is as given, not about its mean.
+        ½ κ Σ_i w_i μ_i (1 − μ_i) Σ_j x_ij² b_j² / Σ_i w_i, and for "multinomial" the same with the variance of b_j·
+        under the row's probabilities for μ_i (1 − μ_i) b_j²: the second order of it, which is not convex. Solutions are
+        stationary points, and `gap_kind` is "kkt residual". Not derived for other families, nor for `group_classes`.
+        The intercept is never dropped, and x is as given, not about its mean.
     X_unlabeled : (m, p) table or matrix, optional
         Rows without a response, over which dropout's penalty is averaged as well.
     unlabeled_weight : float
@@ -222,7 +227,7 @@ def solve(problem: Problem, alphas: Float | None, **how: Any) -> Path:
 def predictors(problem: Problem, stop: NDArray[np.int32] | None = None) -> Predictors:
     """What solves a problem of several predictors, or one that no single call of the engine solves."""
     if problem.iterated:
-        return Dropped(problem, stop)
+        return Dropped(problem, stop) if problem.y.ndim == 1 else DroppedPairs(problem, stop)
     kind: Any = Ridges if Ridges.applies(problem) else Grouped if problem.penalties.grouped else Softmax
     return cast(Predictors, kind(problem, stop))
 

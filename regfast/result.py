@@ -107,10 +107,13 @@ class Path:
         p, k = self.coefs.shape
         if not k:
             return f"Path(no alphas solved, {p} features, {self.path_status})"
-        dropped = f"dropout {self.dropout:g}{'' if self.convex else ', not convex'}, " if self.dropout else ""
         return (f"Path({k} alphas from {self.alphas[0]:.4g} to {self.alphas[-1]:.4g}, {p} features, "
-                f"{self.n_nonzero[0]} to {self.n_nonzero[-1]} non-zero, {dropped}{self.path_status}, "
+                f"{self.n_nonzero[0]} to {self.n_nonzero[-1]} non-zero, {self._dropped}{self.path_status}, "
                 f"worst {self.gap_kind} {self.gaps.max():.1e})")
+
+    @property
+    def _dropped(self) -> str:
+        return f"dropout {self.dropout:g}{'' if self.convex else ', not convex'}, " if self.dropout else ""
 
     @property
     def convex(self) -> bool:

@@ -56,6 +56,7 @@ class Workspace(ABC):
     """One problem of several predictors: where it stands, and the columns that are worked with."""
 
     level = 2 * EPS  # of the slopes of intercepts
+    patience = IDLE
     stride = 0.6  # of the strength last solved for: an α further down is approached in such steps
 
     def __init__(self, problem: Problem, stop: NDArray[np.int32] | None = None) -> None:
@@ -71,7 +72,7 @@ class Workspace(ABC):
         self.bound: Float | None = None  # (n,) of sum 1: what takes the place of the curvature
         self.total = 1.0  # what it has been divided by: the model's unit
         self.square = np.zeros((0, 0))  # the Gram of the working set under it
-        self.n_iter, self.passes, self.last, self.null = 0, 0, np.inf, 0.0
+        self.n_iter, self.passes, self.last, self.null = 0, 0.0, np.inf, 0.0
 
     # ---- where things stand
 
@@ -86,13 +87,21 @@ class Workspace(ABC):
         self.eta = self.loss.begin()
         self.lines.spread(on, self.b[on], self.eta)
         if self.problem.intercept:
-            self.b0 = self.loss.intercepts(self.eta, self.b0, self.level)
+            self.b0 = self.settled()
             self.eta += self.b0[:, None]
         self.eta.flags.writeable = False
-        self.r = self.loss.residual(self.eta)
-        left = self.r.sum(axis=1) * self.problem.intercept
-        self.lost = 0.0 if self.loss.quadratic else float(np.abs(left).sum())
-        self.r -= self.problem.w * left[:, None]
+        self.r = self.residual()
+        self.left = self.r.sum(axis=1) * self.problem.intercept
+        self.lost = 0.0 if self.loss.quadratic else float(np.abs(self.left).sum())
+        self.r -= self.problem.w * self.left[:, None]
+
+    def settled(self) -> Float:
+        """(C,) intercepts for predictors that are less them."""
+        return self.loss.intercepts(self.eta, self.b0, self.level)
+
+    def residual(self) -> Float:
+        """(C, n) minus what the objective without its penalty changes with the predictors."""
+        return self.loss.residual(self.eta)
 
     def look(self) -> None:
         """Correlations of the working set."""
@@ -195,7 +204,7 @@ class Workspace(ABC):
                 aim = min(aim, 0.1 * gap)
                 idle = 0 if gap < 0.9 * best else idle + 1
                 best = min(best, gap)
-                if idle > IDLE:
+                if idle > self.patience:
                     return "rounding", gap
             self.widen(more)
 

@@ -359,7 +359,6 @@ def test_results_remember(tmp_path: Path) -> None:
     ({"dropout": "a"}, "dropout must be a number"),
     ({"dropout": 0.5, "family": "gamma"}, "got 0.5 for 'gamma'"),
     ({"dropout": 0.5, "family": "tweedie(1.5)"}, "for 'tweedie"),
-    ({"dropout": 0.5, "family": "multinomial"}, "for 'multinomial'"),
     ({"dropout": 0.5, "X_unlabeled": np.ones((3, 2))}, "X_unlabeled must have the 5 columns of X; got 2"),
     ({"dropout": 0.5, "X_unlabeled": np.ones(3)}, "X_unlabeled: X must be 2-D"),
     ({"dropout": 0.5, "X_unlabeled": np.full((3, P), np.nan)}, "X_unlabeled: Input X contains NaN"),
