@@ -190,18 +190,10 @@ class DroppedPairs(Pairs):
 
     def _wander(self, alpha: float, aim: float, most: int) -> None:
         """The same by steps without a Hessian, which are more and cost less."""
-        best, idle = np.inf, 0
-        for _ in range(self.rounds):
-            self.look()
-            lack = self.gap(alpha, self.ids)
-            idle = 0 if lack < 0.5 * best else idle + 1
-            best = min(best, lack)
-            if lack <= aim or idle > self.patience or self.n_iter >= most:
-                return
+        for _ in self.nearing(alpha, aim, most):
             held = self._springs(self.ids)
             if not any(leap(self, alpha, held, share) for share in (1.0, 0.0)):
                 return
-            self.n_iter += 1
 
     def fits(self, m: int) -> bool:
         return m <= FEW and super().fits(m)

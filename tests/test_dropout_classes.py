@@ -290,7 +290,7 @@ def test_more_pairs_than_one_model_takes(sparse: bool, ratio: float, monkeypatch
     assert_allclose(got, b, atol=1e-6)
 
 
-@pytest.mark.filterwarnings("ignore:.*did not reach tol:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:.*did not reach tol:sklearn.exceptions.ConvergenceWarning")  # tol = 0: none can
 @pytest.mark.parametrize("rate", [0.0, 0.5])
 def test_no_tolerance_is_the_end_of_rounding(rate: float) -> None:
     path, *_ = fitted(X, Y, dropout=rate, alphas=[0.05, 0.01], tol=0)
