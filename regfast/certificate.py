@@ -126,8 +126,9 @@ def certify(X: Any, y: Any, coef: Any, intercept: Any = 0.0, *, alpha: float, l1
     ids = np.union1d(nonzero, undecided)
     ties = [np.flatnonzero(problem.twin_of == i) for i in np.unique(problem.twin_of[ids])]
     kind = problem.gap_kind
-    return Certificate(kind, float(relative if kind == "duality gap" else residual), float(residual), primal,
-                       primal - total, zero, nonzero, undecided, [tie for tie in ties if len(tie) > 1])
+    gap = float(relative if kind == "duality gap" else residual)
+    return Certificate(kind, gap, float(residual), float(primal), float(primal - total), zero, nonzero, undecided,
+                       [tie for tie in ties if len(tie) > 1])
 
 
 def _weigh(problem: Problem, exact: Float, eta: Float, alpha: float) -> Weighed:
