@@ -194,6 +194,7 @@ class DroppedPairs(Pairs):
             held = self._springs(self.ids)
             if not any(leap(self, alpha, held, share) for share in (1.0, 0.0)):
                 return
+            self.n_iter += 1
 
     def fits(self, m: int) -> bool:
         return m <= FEW and super().fits(m)

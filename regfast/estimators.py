@@ -85,7 +85,16 @@ class Affine(MultiOutputMixin, RegressorMixin, TakesSparse):
         return np.asarray(product) + self.intercept_
 
 
-class ElasticNet(Affine):
+class SparseCoef(Affine):
+    """One that is fitted at one strength, whose coefficients can be had without their zeros."""
+
+    @property
+    def sparse_coef_(self) -> Any:
+        """Sparse form of `coef_`, (1, p) or (n_targets, p)."""
+        return as_configured(sp.csr_array(np.atleast_2d(self.coef_)))
+
+
+class ElasticNet(SparseCoef):
     """Linear regression with combined L1 and L2 penalties, as in scikit-learn.
 
     Minimises  1/(2 n) ‖y − Xw − b0‖² + α·l1_ratio·‖w‖₁ + ½ α (1 − l1_ratio) ‖w‖²  (weighted mean where sample weights
@@ -207,11 +216,6 @@ class ElasticNet(Affine):
         alpha = float(self.alpha)
         found = solve_at(problem, alpha, float(self.tol), self.max_iter or 1000, warm)
         return found.coef, found.intercept, found.gap, found.n_iter, found.measure, found.status
-
-    @property
-    def sparse_coef_(self) -> Any:
-        """Sparse form of `coef_`, (1, p) or (n_targets, p)."""
-        return as_configured(sp.csr_array(np.atleast_2d(self.coef_)))
 
 
 class Lasso(ElasticNet):

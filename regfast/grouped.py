@@ -13,12 +13,11 @@ import numpy as np
 
 from .problem import SQUARED
 from .rownorm import Linear, conjugate, newton, pulled, quadratic, rows, value, without_turning, young
-from .rowwork import IDLE, NOISE, Ids, Workspace, hessian
+from .rowwork import NOISE, Ids, Workspace, hessian
 from .turns import Turns
 from .unpenalised import least_squares
 from .validation import Float
 
-ROUNDS = 50  # quadratics for one working set
 HALVINGS = 30
 TIRED = 12  # so many of them, and the model of the curvature is made anew
 FORCING = 0.1  # of the gradient: what they leave
@@ -65,14 +64,7 @@ class Grouped(Workspace):
         self.multiply(0)
 
     def descend(self, alpha: float, aim: float, most: int) -> None:
-        best, idle = np.inf, 0
-        for _ in range(ROUNDS):
-            self.look()
-            lack = self.gap(alpha, self.ids)
-            idle = 0 if lack < 0.5 * best else idle + 1
-            best = min(best, lack)
-            if lack <= aim or idle > IDLE or self.n_iter >= most:
-                return
+        for lack, idle in self.nearing(alpha, aim, most):
             if self.bound is None or (idle and not self.loss.quadratic):
                 self.model()
             before, top = self.b[self.ids], self.objective(alpha) + NOISE * self.null

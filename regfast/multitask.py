@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator
 from . import validation as check
 from .blas import single_threaded
 from .errors import warn_not_converged
-from .estimators import ElasticNet, checked
+from .estimators import SparseCoef, checked
 from .families import MultiGaussian
 from .path import predictors
 from .plumbing import per_row
@@ -45,7 +45,7 @@ class Together(BaseEstimator):
         return tags
 
 
-class MultiTaskElasticNet(Together, ElasticNet):
+class MultiTaskElasticNet(Together, SparseCoef):
     """Linear regression of several responses that choose the same features, as in scikit-learn.
 
     Minimises  1/(2 n) ‖Y − XW − b0‖²_F + α·l1_ratio·Σ_j ‖w_j·‖₂ + ½ α (1 − l1_ratio) ‖W‖²_F,  w_j· the coefficients of
@@ -105,7 +105,7 @@ class MultiTaskElasticNet(Together, ElasticNet):
         self.random_state = random_state
         self.selection = selection
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # type: ignore[override] # no check_input
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit to X (n, p), dense or sparse, and y (n, n_targets).
 
         Parameters

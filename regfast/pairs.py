@@ -11,7 +11,6 @@ Yuan, Ho & Lin (2012), JMLR 13; Lee, Sun & Saunders (2014), SIAM J. Optim. 24.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -170,26 +169,14 @@ class Pairs(Workspace):
         b, l1, l2 = self.b[self.ids], self.problem.l1[self.ids], self.problem.l2[self.ids]
         return self.loss.value(self.eta) + alpha * float(l1 @ np.abs(b).sum(axis=1) + 0.5 * l2 @ (b**2).sum(axis=1))
 
-    def nearing(self, alpha: float, aim: float, most: int) -> Iterator[float]:
-        """What the working set lacks, while it is more than `aim` and steps come nearer; the caller takes them."""
-        best, idle = np.inf, 0
-        for _ in range(self.rounds):
-            self.look()
-            lack = self.gap(alpha, self.ids)
-            idle = 0 if lack < 0.5 * best else idle + 1
-            best = min(best, lack)
-            if lack <= aim or idle > self.patience or self.n_iter >= most:
-                return
-            yield lack
-            self.n_iter += 1
-
     def descend(self, alpha: float, aim: float, most: int) -> None:
         before = 0.0
-        for lack in self.nearing(alpha, aim, most):
+        for lack, _ in self.nearing(alpha, aim, most):
             if not self.renew(alpha, lack, before, aim):
                 return  # (it is the intercepts that lack)
             before = lack
             self.step(alpha, self.sharpness(lack))
+            self.n_iter += 1
 
     def sharpness(self, lack: float) -> float:
         """The gap that a model is solved to where so much is lacking."""

@@ -12,6 +12,7 @@ problem. Ω is α [l1_ratio·K(x) + (1 − l1_ratio)/2 ‖x‖²], the kink K on
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any, ClassVar
@@ -26,7 +27,7 @@ NEWTON_STEPS = 100  # ten are enough where the steps of a unit differ by 1e12
 
 
 @dataclass(frozen=True)
-class Penalty:
+class Penalty(ABC):
     """α [l1_ratio·K(w) + (1 − l1_ratio)/2 ‖w‖²] of one weight tensor.
 
     `dim` is the dimension of a tensor along which its units (neurons, channels) are counted; only kinks that know
@@ -48,13 +49,13 @@ class Penalty:
             z, h = z / shrink, h / shrink
         return self.pull(z, h, alpha * self.l1_ratio, dim)
 
+    @abstractmethod
     def kink(self, w: Tensor, strength: float, dim: int) -> Tensor:
         """strength · K(w)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def pull(self, z: Tensor, h: Step, strength: float, dim: int) -> Tensor:
         """The proximal map of strength · K."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from .factors import Spectrum
 from .leave_one_out import errors
 from .plumbing import FLOATS, check_strengths, must, route, routing_enabled
 from .ridge import improve, side_of, solve
-from .ridge_estimators import Classifying, Linear, Ridge, RidgeClassifier, Weights, as_problem, check_class_weight
+from .ridge_estimators import Classifying, Linear, Ridge, RidgeClassifier, Weights, as_problem
 from .standard_form import StandardForm
 from .validation import Float
 
@@ -334,7 +334,6 @@ class RidgeClassifierCV(Classifying, _RidgeCV):
             Input or a parameter is not what it must be.
         """
         self._check_parameters()
-        check_class_weight(self)
         X, Y, sample_weight = self.targets(X, y, sample_weight)
         self._choose(X, np.asarray(y), Y, sample_weight, False, params)
         return self

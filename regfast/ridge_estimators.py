@@ -75,6 +75,9 @@ class Classifying(ClassifierMixin, Linear):
 
     def targets(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Float, Any]:
         """X, (n, C) of ±1 (one column for two classes) and weights with those of the classes in them."""
+        given = self.class_weight
+        must(self, "class_weight", "an instance of 'dict', a str among {'balanced'} or None",
+             given is None or isinstance(given, dict) or given == "balanced")
         X, y = validate_data(self, X, y, accept_sparse=["csr", "csc"], dtype=FLOATS, multi_output=True)
         self._label_binarizer = LabelBinarizer(pos_label=1, neg_label=-1)
         Y = self._label_binarizer.fit_transform(y)
@@ -82,8 +85,8 @@ class Classifying(ClassifierMixin, Linear):
         if not self._label_binarizer.y_type_.startswith("multilabel"):
             y = column_or_1d(y, warn=True)
         if self.class_weight is not None:
-            given = 1.0 if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
-            sample_weight = given * compute_sample_weight(self.class_weight, y)
+            each = 1.0 if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+            sample_weight = each * compute_sample_weight(self.class_weight, y)
         return X, Y.astype(np.float64), sample_weight
 
     def decision_function(self, X: Any) -> Any:
@@ -293,13 +296,6 @@ class RidgeClassifier(Classifying, _Ridge):
             Input or a parameter is not what it must be.
         """
         self._check_parameters()
-        check_class_weight(self)
         X, Y, sample_weight = self.targets(X, y, sample_weight)
         self._solve(X, Y, sample_weight, flat=False)
         return self
-
-
-def check_class_weight(estimator: Any) -> None:
-    given = estimator.class_weight
-    must(estimator, "class_weight", "an instance of 'dict', a str among {'balanced'} or None",
-         given is None or isinstance(given, dict) or given == "balanced")

@@ -6,6 +6,7 @@ What it means to solve the working set (`descend`) and what proves it (`gap`) is
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 
 import numpy as np
 import scipy.sparse as sp
@@ -56,7 +57,7 @@ class Workspace(ABC):
     """One problem of several predictors: where it stands, and the columns that are worked with."""
 
     level = 2 * EPS  # of the slopes of intercepts
-    patience = IDLE
+    patience, rounds = IDLE, 50  # without getting nearer, and in all, on one working set
     stride = 0.6  # of the strength last solved for: an α further down is approached in such steps
 
     def __init__(self, problem: Problem, stop: NDArray[np.int32] | None = None) -> None:
@@ -182,6 +183,21 @@ class Workspace(ABC):
         return np.sort(ids[np.argpartition(-score, most)[:most]])
 
     # ---- one α after the other
+
+    def nearing(self, alpha: float, aim: float, most: int) -> Iterator[tuple[float, int]]:
+        """What the working set lacks, and for how many rounds it has come no nearer, until it is enough or hopeless.
+
+        The caller steps, and counts it in n_iter.
+        """
+        best, idle = np.inf, 0
+        for _ in range(self.rounds):
+            self.look()
+            lack = self.gap(alpha, self.ids)
+            idle = 0 if lack < 0.5 * best else idle + 1
+            best = min(best, lack)
+            if lack <= aim or idle > self.patience or self.n_iter >= most:
+                return
+            yield lack, idle
 
     def solve(self, alpha: float, tol: float, max_iter: int) -> tuple[str, float]:
         """Working set → descent → certificate over all columns, until it holds: (status, gap)."""

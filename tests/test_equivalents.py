@@ -274,7 +274,7 @@ def test_constants_of_spark(family: str, l1_ratio: float, weights: Any, monkeypa
     """A module in Spark's place notes what it is called with."""
     for name in ("pyspark", "pyspark.ml", "pyspark.ml.regression", "pyspark.ml.classification"):
         module = ModuleType(name)
-        module.LinearRegression = module.LogisticRegression = dict  # type: ignore[attr-defined]
+        vars(module).update(LinearRegression=dict, LogisticRegression=dict)
         monkeypatch.setitem(sys.modules, name, module)
     y, w = RESPONSES[KIND[family]], np.ones(len(X)) if weights is None else weights
     s = Statement(family, 3.0, True, l1_ratio, standardize=True)
