@@ -70,7 +70,7 @@ def leap(work: DroppedPairs, alpha: float, held: Float, share: float) -> bool:
                         np.full((1, work.classes), problem.intercept)])
     g = np.vstack([g + (problem.mean - work.shift)[on, None] * work.left, work.left]) * moving
     hessian, ridge = bent(work, on, held, share), np.vstack([np.broadcast_to(l2, b.shape), np.zeros((1, work.classes))])
-    steep = work.loss.steepness(work.eta)
+    steep = work.loss.stiffness(work.eta).diagonal()
     size = np.vstack([np.outer(problem.curvature[on], steep), steep]) + ridge
     size[:-1] += np.einsum("jcc->jc", held)
 

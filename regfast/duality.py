@@ -7,12 +7,13 @@ b_j· of B, whose length takes the place of |b|.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import scipy.sparse as sp
 
 from .fenchel import dual_points, penalty
+from .joint import Joint
 from .path import predictors
 from .problem import Problem
 from .validation import Float, blocks
@@ -37,7 +38,7 @@ def weigh(problem: Problem, coef: Float, given: Float, alpha: float) -> Weighed:
     """The gap at coefficients (p, C), 0 on columns that are out; `given`: predictors (n, C) to value as well."""
     used = np.flatnonzero(np.isfinite(problem.l1))
     pen = penalty(problem, used, alpha)
-    loss = problem.family.joint(problem.y, problem.w, None)
+    loss = cast(Joint, problem.family.joint(problem.y, problem.w, None))
     eta = forward(problem, coef).T + (0.0 if problem.offset is None else problem.offset)
     for _ in range(2 if problem.intercept else 0):  # the first leaves its rounding
         eta += loss.intercepts(eta, np.zeros(len(eta)))[:, None]

@@ -16,7 +16,7 @@ from scipy.special import expit, softmax
 
 from . import _loss
 from . import validation as check
-from .joint import Classes, Joint, Squares
+from .joint import Classes, Joint, Likelihood, One, Squares
 from .validation import Float
 
 
@@ -69,9 +69,9 @@ class Family(ABC):
     def loss(self, y: Float, w: Float, offset: Float | None) -> _loss.Loss:
         """The kernel's likelihood of a response under weights that sum to 1."""
 
-    def joint(self, y: Float, w: Float, offset: Float | None) -> Joint:
-        """The loss of several predictors, y (C, n), at once."""
-        raise TypeError(f"family {self.name!r} has one predictor")
+    def joint(self, y: Float, w: Float, offset: Float | None) -> Likelihood:
+        """The loss of all predictors at once: of one, y (n,), η (1, n)."""
+        return One(self.loss(y, w, offset), y, w, offset)
 
     def inverse(self, eta: Float) -> Float:
         """The mean at a linear predictor."""

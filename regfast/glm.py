@@ -14,12 +14,15 @@ from . import families
 from . import validation as check
 from .errors import warn_not_converged
 from .path import prepare
-from .plumbing import FLOATS, Solution, TakesSparse, must, per_row, real, solve_at, whole
+from .plumbing import FLOATS, Solution, TakesSparse, must, per_row, real, smooth_at, solve_at, whole
 from .predictor import linear_predictor
+from .smooth import Smooth
 from .validation import Float
 
 ACCURACY = 1e-14
 """The gap that is aimed at where `tol` asks for less: the steps from 1e-4 to here are few and cost next to nothing."""
+SMOOTH = 1e-15
+"""The same under L2 alone, where the last step is one of Newton's on nothing but a smooth function."""
 POLISH = 2
 """Newton's steps after that where `tol`, in scikit-learn a bound on the gradient, asks for more than a gap can tell."""
 
@@ -41,8 +44,11 @@ class Linear(TakesSparse):
         problem = prepare(X, y, family=family, l1_ratio=l1_ratio, sample_weight=sample_weight,
                           fit_intercept=self.fit_intercept, standardize=False, solves=int(alpha > 0))
         warm = np.ravel(self.coef_).astype(np.float64) if self.warm_start and hasattr(self, "coef_") else None
-        return solve_at(problem, alpha, min(float(self.tol), ACCURACY), int(self.max_iter),
-                        warm if warm is not None and len(warm) == X.shape[1] else None,
+        warm = warm if warm is not None and len(warm) == X.shape[1] else None
+        tol, max_iter = float(self.tol), int(self.max_iter)
+        if alpha > 0 and Smooth.applies(problem):
+            return smooth_at(problem, alpha, min(tol, SMOOTH), max_iter, warm)
+        return solve_at(problem, alpha, min(tol, ACCURACY), max_iter, warm,
                         POLISH if self.tol**2 < ACCURACY and not family.quadratic else 0)
 
     def linear(self, X: Any) -> Any:

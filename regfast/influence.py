@@ -109,9 +109,6 @@ def leave_one_out(problem: Problem, path: Path, k: int) -> tuple[float, float]:
 
 def slopes(problem: Problem, eta: Float) -> tuple[Float, Float]:
     """r = −w ∂ℓ/∂η, (C, n), and w ∂²ℓ/∂η², (C, C, n), at the linear predictors (C, n)."""
-    if problem.y.ndim == 1:
-        r, v = problem.family.loss(problem.y, problem.w, None).gradient(np.ascontiguousarray(eta[0]))
-        return r[None], v[None, None]
     loss = problem.family.joint(problem.y, problem.w, None)
     product, unit = loss.curvature(eta), np.eye(len(eta))
     return loss.residual(eta), np.stack([product(np.repeat(e[:, None], eta.shape[1], axis=1)) for e in unit], axis=1)

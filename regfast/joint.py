@@ -1,4 +1,4 @@
-"""Losses of several predictors η (C, n) at once: squared error of C responses, softmax of C classes.
+"""Losses of predictors η (C, n) at once: squared error of C responses, softmax of C classes, any likelihood of one.
 
 Each is convex, with  r = −w ∂ℓ/∂η,  `curvature` the products with w ∂²ℓ/∂η², and `bound` (n,) a number for each row
 that is not below that matrix's largest eigenvalue.
@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import xlogy
 
+from ._loss import Loss
 from ._softmax import shares, young
 from .validation import Float
 
@@ -27,7 +28,7 @@ def inverse(H: Float) -> Float:
     return np.asarray((V[:, kept] / values[kept]) @ V[:, kept].T)
 
 
-class Joint(ABC):
+class Likelihood(ABC):
     """A loss of y (C, n) under weights w (n,) that sum to 1."""
 
     quadratic = False
@@ -44,16 +45,61 @@ class Joint(ABC):
         """(C,) those that minimise the value at η + b0, to where no slope is above `tol`."""
 
     @abstractmethod
-    def mean(self, eta: Float) -> Float:
-        """(C, n) what y is expected to be"""
-
     def residual(self, eta: Float) -> Float:
         """r (C, n)"""
-        return np.asarray(self.w * (self.y - self.mean(eta)))
 
     @abstractmethod
     def value(self, eta: Float) -> float:
         """Σ w ℓ, less its saturated value"""
+
+    @abstractmethod
+    def stiffness(self, eta: Float) -> Float:
+        """(C, C) Σ w ∂²ℓ/∂η²: what moving whole predictors meets"""
+
+    @abstractmethod
+    def curvature(self, eta: Float) -> Callable[[Float], Float]:
+        """u (C, n) -> w ∂²ℓ/∂η² u (C, n)"""
+
+
+class One(Likelihood):
+    """That of one predictor, by its kernel. What is computed at η is kept for the next question about it."""
+
+    def __init__(self, loss: Loss, y: Float, w: Float, offset: Float | None) -> None:
+        super().__init__(y[None], w, None if offset is None else offset[None])
+        self.loss, self.seen = loss, (y, y, y)
+
+    def at(self, eta: Float) -> tuple[Float, Float]:
+        """r and w ∂²ℓ/∂η², (n,)"""
+        if eta is not self.seen[0] or eta.flags.writeable:
+            self.seen = eta, *self.loss.gradient(eta[0])
+        return self.seen[1:]
+
+    def intercepts(self, eta: Float, guess: Float, tol: float = 2 * EPS) -> Float:
+        return np.array([self.loss.constant(eta[0], guess[0])])
+
+    def residual(self, eta: Float) -> Float:
+        return self.at(eta)[0][None].copy()
+
+    def value(self, eta: Float) -> float:
+        return float(self.loss.deviance(eta[0]))
+
+    def stiffness(self, eta: Float) -> Float:
+        return np.array([[self.at(eta)[1].sum()]])
+
+    def curvature(self, eta: Float) -> Callable[[Float], Float]:
+        v = self.at(eta)[1]
+        return lambda u: np.asarray(v * u)
+
+
+class Joint(Likelihood):
+    """One of several predictors."""
+
+    @abstractmethod
+    def mean(self, eta: Float) -> Float:
+        """(C, n) what y is expected to be"""
+
+    def residual(self, eta: Float) -> Float:
+        return np.asarray(self.w * (self.y - self.mean(eta)))
 
     @abstractmethod
     def young(self, s: float, eta: Float) -> float:
@@ -62,14 +108,6 @@ class Joint(ABC):
     @abstractmethod
     def bound(self, eta: Float) -> Float:
         """(n,) not below the largest eigenvalue of w ∂²ℓ/∂η²"""
-
-    @abstractmethod
-    def steepness(self, eta: Float) -> Float:
-        """(C,) Σ w ∂²ℓ/∂η_c²"""
-
-    @abstractmethod
-    def curvature(self, eta: Float) -> Callable[[Float], Float]:
-        """u (C, n) -> w ∂²ℓ/∂η² u (C, n)"""
 
 
 class Squares(Joint):
@@ -92,8 +130,8 @@ class Squares(Joint):
     def bound(self, eta: Float) -> Float:
         return self.w
 
-    def steepness(self, eta: Float) -> Float:
-        return np.full(len(eta), self.w.sum())
+    def stiffness(self, eta: Float) -> Float:
+        return np.asarray(np.eye(len(eta)) * self.w.sum())
 
     def curvature(self, eta: Float) -> Callable[[Float], Float]:
         return lambda u: self.w * u
@@ -121,7 +159,7 @@ class Classes(Joint):
         """By Newton's method, damped where a step does not lower the loss or, in its rounding, the slope."""
         b0 = best = guess
         loss, steep, damping = np.inf, np.inf, 1e-13
-        slack = 8 * EPS * (1 + float(np.abs(eta).max(initial=0.0)))  # rounding of η is that of the loss
+        slack = 8 * EPS * np.sqrt(len(self.w)) * (1 + float(np.abs(eta).max(initial=0.0)))  # rounding of η, and of sums
         eta, total = np.ascontiguousarray(eta), self.y @ self.w
         mu, level = np.empty_like(eta), np.empty(eta.shape[1])
         for _ in range(STEPS):
@@ -132,7 +170,7 @@ class Classes(Joint):
             off = float(np.abs(g).max())
             if now < loss - slack or (now <= loss + slack and off < steep):
                 slope, steep, loss, best, damping = g, off, min(now, loss), b0, max(damping / 10, 1e-13)
-                H = np.diag(held) - weighted @ mu.T
+                H = np.diag(held) - weighted @ mu.T + 1 / len(g)  # (which all intercepts together do not meet)
             elif steep <= 64 * EPS:
                 break
             else:
@@ -156,9 +194,10 @@ class Classes(Joint):
         mu = self.at(eta)[0]
         return np.asarray(self.w * np.maximum((2 * mu * (1 - mu)).max(axis=0), FAINT))
 
-    def steepness(self, eta: Float) -> Float:
+    def stiffness(self, eta: Float) -> Float:
         mu = self.at(eta)[0]
-        return np.asarray((mu * (1 - mu)) @ self.w)
+        weighted = self.w * mu
+        return np.asarray(np.diag(weighted.sum(axis=1)) - weighted @ mu.T)
 
     def curvature(self, eta: Float) -> Callable[[Float], Float]:
         mu = self.at(eta)[0]

@@ -18,12 +18,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from . import families
 from . import validation as check
 from .errors import warn_not_converged
-from .glm import Linear, kind
+from .glm import SMOOTH, Linear, kind
 from .multinomial import Softmax
 from .path import prepare
 from .plumbing import FLOATS, Sparsifies, must, per_row, real
 from .predictor import linear_predictor
-from .several import solve_several
+from .several import Predictors, solve_several
+from .smooth import Smooth
 from .validation import Float
 
 SOLVERS = ("lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga")
@@ -31,9 +32,8 @@ RATIO = {"l2": 0.0, "l1": 1.0, None: 0.0}
 """What the penalties of older versions come to."""
 
 
-FINE, SMOOTH = 1e-13, 1e-15
-"""The gaps that several classes aim at, with kinks and without, where Newton's last steps come cheaply: repeats are to
-equal weights."""
+FINE = 1e-13
+"""The gap that several classes aim at where the penalty has kinks."""
 
 
 class LogisticRegression(ClassifierMixin, Sparsifies, Linear):
@@ -148,8 +148,10 @@ class LogisticRegression(ClassifierMixin, Sparsifies, Linear):
                           fit_intercept=self.fit_intercept, standardize=False)
         before: Any = getattr(self, "coef_", None) if self.warm_start else None
         fits = before is not None and np.shape(before) == (len(self.classes_), X.shape[1])
-        tol = min(float(self.tol), FINE if l1_ratio > 0 else SMOOTH)
-        path = solve_several(Softmax(problem), np.array([alpha]), tol=tol, standardize=False,
+        smooth = alpha > 0 and Smooth.applies(problem)
+        model: Predictors = Smooth(problem) if smooth else Softmax(problem)
+        tol = min(float(self.tol), SMOOTH if smooth else FINE)
+        path = solve_several(model, np.array([alpha]), tol=tol, standardize=False,
                              max_iter=self._epochs(l1_ratio, len(self.classes_)), has_offset=False,
                              warm=np.asarray(before, dtype=np.float64).T if fits else None)
         return (path.coef_at(alpha), np.asarray(path.intercept_at(alpha)), max(1, int(path.n_iter[0])),

@@ -24,6 +24,7 @@ from .problem import Null, Penalties, Problem, binding, build, facts, grid, star
 from .result import Path
 from .ridges import Ridges
 from .several import Predictors, solve_several
+from .smooth import Smooth
 from .unpenalised import unpenalised
 from .validation import Float
 
@@ -219,7 +220,8 @@ def fit_path(
 
 def solve(problem: Problem, alphas: Float | None, **how: Any) -> Path:
     """The path of a problem, whatever its predictors; `how`: see `solve_one`. Does not warn."""
-    if problem.y.ndim == 1 and not problem.iterated:
+    zero = alphas is not None and alphas[-1] == 0
+    if problem.y.ndim == 1 and not problem.iterated and (zero or not Smooth.applies(problem)):
         return solve_one(problem, alphas, **how)
     return solve_several(predictors(problem, how.pop("stop", None)), alphas, **how)
 
@@ -228,7 +230,8 @@ def predictors(problem: Problem, stop: NDArray[np.int32] | None = None) -> Predi
     """What solves a problem of several predictors, or one that no single call of the engine solves."""
     if problem.iterated:
         return Dropped(problem, stop) if problem.y.ndim == 1 else DroppedPairs(problem, stop)
-    kind: Any = Ridges if Ridges.applies(problem) else Grouped if problem.penalties.grouped else Softmax
+    special = (kind for kind in (Smooth, Ridges) if kind.applies(problem))
+    kind: Any = next(special, Grouped if problem.penalties.grouped else Softmax)
     return cast(Predictors, kind(problem, stop))
 
 

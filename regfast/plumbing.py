@@ -20,6 +20,7 @@ from .exchange import Exchange
 from .folds import Fold, row_numbers
 from .problem import RIDGE_GRID, Null, Problem, start
 from .result import Path
+from .smooth import Smooth
 from .unpenalised import unpenalised
 from .validation import Float
 
@@ -130,6 +131,19 @@ def solve_at(problem: Problem, alpha: float, tol: float, max_iter: int, warm: Fl
     coef = fit.coef()
     return Solution(coef, float(small.intercepts(b0[0], coef)), max(1, int(epochs[0])), float(gaps[0]),
                     STATUS[codes[0]], null.value, float(gaps[0]) * null.value)
+
+
+def smooth_at(problem: Problem, alpha: float, tol: float, max_iter: int, warm: Float | None) -> Solution:
+    """`solve_at` where `Smooth` applies."""
+    with single_threaded():
+        model, status, gap = Smooth(problem), "converged", 0.0
+        null = model.start()
+        if warm is not None:
+            model.warm(warm[:, None])
+        if null.value > 0:
+            status, gap = model.solve(alpha, tol, max_iter)
+    return Solution(model.coefs()[0], float(model.constants()[0]), max(1, model.n_iter), gap, status, null.value,
+                    gap * null.value)
 
 
 def automatic(problem: Problem, null: Null, count: int, eps: float) -> Float:

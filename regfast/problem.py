@@ -308,6 +308,17 @@ def facts(problem: Problem, null: Null, asked: Float, values: Float, status: NDA
         "has_unlabeled": penalties.noise is not None and penalties.noise.unlabeled is not None}
 
 
+def strongest(problem: Problem, pull: Float, noise: float) -> float:
+    """The largest of pulls (p,) at penalised columns, per weight of their penalty; those below `noise` count as none.
+
+    `noise` is what rounding leaves of the correlation with a column of root mean square 1.
+    """
+    v = problem.penalties.factors
+    ids = np.flatnonzero((v > 0) & (problem.curvature > 0)
+                         & (pull > noise * np.sqrt(problem.curvature + problem.mean**2)))
+    return float((pull[ids] / (v[ids] * problem.scale[ids])).max(initial=0.0))
+
+
 def null_model(fit: Fit, floor: float) -> tuple[int, float, float]:
     """`Fit.start`, where Ctrl-C is an exception."""
     status, total, value = fit.start(floor)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import cast
 
 import numpy as np
 import scipy.sparse as sp
@@ -16,7 +17,7 @@ from ._grouped import Working
 from ._moments import products
 from .errors import OK, SEPARATED
 from .joint import Joint, inverse
-from .problem import EPS, RIDGE_GRID, Null, Problem
+from .problem import EPS, RIDGE_GRID, Null, Problem, strongest
 from .rownorm import Linear
 from .validation import Float
 
@@ -37,8 +38,7 @@ def hessian(loss: Joint, eta: Float, lines: Working, on: Ids, intercept: bool) -
     Intercepts move to where they are best for x, by Schur's complement.
     """
     bend = loss.curvature(eta)
-    shares = np.array([bend(np.repeat(one[:, None], eta.shape[1], axis=1)).sum(axis=1) for one in np.eye(len(eta))])
-    settle = inverse(shares)
+    settle = inverse(loss.stiffness(eta))
 
     def along(x: Float) -> Float:
         u = np.zeros_like(eta)
@@ -63,7 +63,7 @@ class Workspace(ABC):
     def __init__(self, problem: Problem, stop: NDArray[np.int32] | None = None) -> None:
         self.problem = problem
         self.classes, p = len(problem.y), problem.data.design.p
-        self.loss: Joint = problem.family.joint(problem.y, problem.w, problem.offset)
+        self.loss = cast(Joint, problem.family.joint(problem.y, problem.w, problem.offset))
         self.stop = np.zeros(1, dtype=np.int32) if stop is None else stop
         self.lines = Working(problem.data.design, problem.mean, problem.intercept, self.stop)
         self.b, self.c, self.norms = np.zeros((p, self.classes)), np.zeros((self.classes, p)), np.zeros(p)
@@ -245,12 +245,8 @@ class Workspace(ABC):
             return Null(status, 0.0 if total <= floor else total, 0.0, 0.0)
         self.null = null
         noise = (500 if problem.loose.size else 32) * EPS * float(np.sqrt(2 * total))
-        v = problem.penalties.factors
-        ids = np.flatnonzero((v > 0) & (problem.curvature > 0)
-                             & (self.norms > noise * np.sqrt(problem.curvature + problem.mean**2)))
-        top = float((self.norms[ids] / (v[ids] * problem.scale[ids])).max(initial=0.0))
-        self.last = top
-        return Null(status, total, null, top / max(problem.penalties.l1_ratio, RIDGE_GRID) * (1 + 4 * EPS))
+        self.last = strongest(problem, self.norms, noise)
+        return Null(status, total, null, self.last / max(problem.penalties.l1_ratio, RIDGE_GRID) * (1 + 4 * EPS))
 
     def warm(self, b: Float) -> None:
         """Begin from coefficients (p, C)."""

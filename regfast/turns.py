@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ._grouped import Working
 from ._path import Fit
 from .errors import SEPARATED, STATUS
+from .joint import Joint
 from .problem import EPS, RIDGE_GRID, Null, Problem, bare, null_model
 from .rownorm import conjugate
 from .rowwork import hessian
@@ -48,7 +49,7 @@ class Turns:
         self.eta = self.shift.copy()
         if problem.intercept:
             self.eta += np.log(self.y @ self.w)[:, None]
-        self.loss = problem.family.joint(self.y, self.w, problem.offset)
+        self.loss = cast(Joint, problem.family.joint(self.y, self.w, problem.offset))
         self.null, self.spent = 0.0, 0
         lo, hi = problem.penalties.lo, problem.penalties.hi
         self.level = (problem.l1 == 0) & np.isinf(lo) & np.isinf(hi)  # (p,) columns without a kink or a bound
@@ -214,7 +215,7 @@ class Turns:
         g = np.empty_like(b)
         self.lines.correlate(on, r, g)
         g = (g - l1 * np.sign(b) - l2 * b) * moving
-        steep = problem.curvature[on, None] * self.loss.steepness(self.eta) + l2
+        steep = problem.curvature[on, None] * self.loss.stiffness(self.eta).diagonal() + l2
         bent, along = hessian(self.loss, self.eta, self.lines, on, problem.intercept)
         step = np.zeros_like(b)
 

@@ -37,6 +37,11 @@ cdef class Loss:
         self.slope(&eta[0], 0, &r[0], &v[0], &total)
         return np.asarray(r), np.asarray(v)
 
+    def constant(self, const double[::1] eta, double guess):
+        """The best intercept for η (n,)"""
+        cdef double[:, ::1] scratch = np.empty((2, self.n))
+        return self.intercept(&eta[0], guess, &scratch[0, 0], &scratch[1, 0])
+
     cdef void begin(self, double *eta) noexcept nogil:
         """η of the model without columns and intercept: the offset"""
         if self._offset is None:
@@ -117,8 +122,7 @@ cdef class Binomial(Loss):
 
     def __init__(self, const double[::1] y, const double[::1] w, const double[::1] offset=None):
         Loss.__init__(self, y, w, offset)
-        both = np.asarray(y), 1 - np.asarray(y)
-        self.saturated = -sum(np.asarray(w) @ xlogy(part, part) for part in both)
+        self.saturated = -sum(np.asarray(w) @ xlogy(part, part) for part in (np.asarray(y), 1 - np.asarray(y)))
 
     cdef double slope(self, const double *eta, double b0, double *r, double *v, double *curvature) noexcept nogil:
         cdef Py_ssize_t i

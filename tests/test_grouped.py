@@ -146,7 +146,7 @@ def test_two_classes_are_a_binomial_fit() -> None:
 
 @pytest.mark.parametrize("family", DATA)
 def test_derivatives_by_finite_differences(family: str) -> None:
-    """r = −w ∂ℓ/∂η, `curvature` its second derivative's products, `steepness` their diagonal, `bound` above them."""
+    """r = −w ∂ℓ/∂η, `curvature` its second derivative's products, `stiffness` their sum, `bound` above them."""
     rng, step = np.random.default_rng(0), 1e-5
     Y = DATA[family][2][:12].T
     w = rng.dirichlet(np.ones(12))
@@ -158,8 +158,8 @@ def test_derivatives_by_finite_differences(family: str) -> None:
     bent = loss.curvature(eta)(u)
     assert_allclose(bent, (loss.residual(behind) - loss.residual(ahead)) / (2 * step), atol=1e-9)
     assert (bent * u).sum() <= (loss.bound(eta) * (u**2).sum(axis=0)).sum()
-    diagonal = [loss.curvature(eta)(np.outer(one, np.ones(12)))[c].sum() for c, one in enumerate(np.eye(3))]
-    assert_allclose(loss.steepness(eta), diagonal, rtol=1e-12)
+    whole = [loss.curvature(eta)(np.outer(one, np.ones(12))).sum(axis=1) for one in np.eye(3)]
+    assert_allclose(loss.stiffness(eta), whole, rtol=1e-12, atol=1e-15)
     b0 = loss.intercepts(eta, np.zeros(3))
     assert_allclose(loss.residual(eta + b0[:, None]).sum(axis=1), 0, atol=1e-12)
     for s in (0.0, 0.3, 1.0):  # ℓ(η) + ℓ*(u) − u·η, u = s ∂ℓ/∂η, has its least value, 0, where s is 1
