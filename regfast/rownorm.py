@@ -14,7 +14,8 @@ from scipy.linalg.lapack import dpotri
 from ._grouped import sweep
 from .validation import Float
 
-SWEEPS = 200  # over the working set, in one quadratic
+SWEEPS = 200  # over the working set, in one quadratic …
+STEP = 1_000_000  # … or as many for one as cost, in multiply-adds, what one of Newton's steps does at least
 ITERATIONS = 60  # of conjugate gradients
 UNSETTLED = 5  # sweeps in which rows may come and go before a step is taken all the same
 FLAT = 1e-12  # of a curvature: what is taken for none, where columns depend on each other
@@ -114,8 +115,9 @@ def quadratic(H: Float, b: Float, c: Float, l1: Float, l2: Float, tol: float, no
     which the gap is of the order of the square root; `noise`: what the objective may seem to rise by in rounding.
     """
     on, since = np.flatnonzero(b.any(axis=1)), 0
+    most = max(1, STEP // max(H.shape[0] * b.size, 1))
     for k in range(SWEEPS):
-        if sweep(H, b, c, l1, l2) <= tol:
+        if sweep(H, b, c, l1, l2, tol, most) <= tol:
             return k + 1
         on, earlier, since = np.flatnonzero(b.any(axis=1)), on, since + 1
         if not on.size or (since < UNSETTLED and not np.array_equal(on, earlier)):

@@ -141,30 +141,38 @@ cdef double shrink(const double *z, Py_ssize_t C, double threshold, double curva
     return factor * norm
 
 
-def sweep(const double[:, ::1] H, double[:, ::1] b, double[:, ::1] c, const double[::1] l1, const double[::1] l2):
-    """One exact update of every row of b (m, C), in order; c = X'r (m, C) follows. Returns the largest h_j ‖Δb_j‖²."""
+def sweep(const double[:, ::1] H, double[:, ::1] b, double[:, ::1] c, const double[::1] l1, const double[::1] l2,
+          double tol, Py_ssize_t most):
+    """Exact updates of every row of b (m, C), in order, `most` times or until none moves by more than `tol`.
+
+    c = X'r (m, C) follows. Returns the largest h_j ‖Δb_j‖² of the last time.
+    """
     cdef Py_ssize_t j, k, i, m = b.shape[0], C = b.shape[1]
     cdef double worst = 0, size
     cdef double[::1] room = np.empty(2 * C)
     cdef double *z = &room[0]
     cdef double *d = &room[C]
     with nogil:
-        for j in range(m):
-            if not H[j, j] > 0:
-                continue
-            for i in range(C):
-                z[i] = c[j, i] + H[j, j] * b[j, i]
-            shrink(z, C, l1[j], H[j, j] + l2[j], d)
-            size = 0
-            for i in range(C):
-                d[i] -= b[j, i]
-                size += d[i] * d[i]
-            if size == 0:
-                continue
-            for i in range(C):
-                b[j, i] += d[i]
-            for k in range(m):
+        for _ in range(most):
+            worst = 0
+            for j in range(m):
+                if not H[j, j] > 0:
+                    continue
                 for i in range(C):
-                    c[k, i] -= H[j, k] * d[i]
-            worst = max(worst, H[j, j] * size)
+                    z[i] = c[j, i] + H[j, j] * b[j, i]
+                shrink(z, C, l1[j], H[j, j] + l2[j], d)
+                size = 0
+                for i in range(C):
+                    d[i] -= b[j, i]
+                    size += d[i] * d[i]
+                if size == 0:
+                    continue
+                for i in range(C):
+                    b[j, i] += d[i]
+                for k in range(m):
+                    for i in range(C):
+                        c[k, i] -= H[j, k] * d[i]
+                worst = max(worst, H[j, j] * size)
+            if worst <= tol:
+                break
     return worst

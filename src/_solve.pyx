@@ -3,7 +3,7 @@
 Where the active columns are independent the solve is exact (`_active`); dependent ones that refuse it, and supports too
 large for it, are left to coordinate descent (`_cd`). This file chooses between the two; neither knows the other.
 """
-from libc.math cimport sqrt
+from libc.math cimport INFINITY, sqrt
 
 from regfast._active cimport search
 from regfast._conjugate cimport Conjugate
@@ -17,6 +17,8 @@ cdef enum:
     MOST = 16000      # active columns that the exact solve may hold: its square takes 8 bytes per pair, 2 GB
     BATCH = 128       # columns that enter the active set between two looks for Ctrl-C
     GRADIENTS = 100   # iterations that one step may take
+    BLAS = 16         # how many multiply-adds of a factorisation cost one of a sweep
+    WORTH = 200       # sweeps that a factor must cost for descent to be tried first
     REFINE = 3        # exact solves from a fresh residual before descent by coordinates takes over
 
 
@@ -66,26 +68,33 @@ cdef class Solver(Screen):
         self.reads += self.gradients.read - read
         return INTERRUPTED if self.due(<Py_ssize_t> (self.gradients.read - read)) else OK
 
-    cdef status_t polish(self, double alpha, double aim, long max_iter, bint *moved) noexcept nogil:
-        """Descend on the working set until its own measure is at most `aim`."""
+    cdef status_t polish(self, double alpha, double aim, long max_iter, double *budget, bint *moved) noexcept nogil:
+        """Descend on the working set until its own measure is at most `aim`; MAX_ITER also where the budget is spent.
+
+        That is a number of multiply-adds, from which is taken what this has cost.
+        """
         cdef Py_ssize_t k, m
-        cdef double worst, still = 1e-32 * 2 * self.scale
+        cdef double worst, each, read = self.gradients.read, still = 1e-32 * 2 * self.scale
         cdef status_t status
         moved[0] = False
         while True:
-            if self.used >= max_iter:
+            budget[0] -= self.gradients.read - read
+            read = self.gradients.read
+            if self.used >= max_iter or budget[0] < 0:
                 return MAX_ITER
             status = self.epoch(alpha, self.ids, self.size, &worst)
             moved[0] = moved[0] or worst > still
-            m = 0
+            m, each = 0, 0
             for k in range(self.size):
                 if self.q.b[self.ids[k]] != 0:
                     self.picked[m] = self.ids[k]
+                    each += self.cols.line[self.cols.slot[self.ids[k]]].size
                     m += 1
             for _ in range(1, BLOCK):
                 if status != OK or worst <= still or self.used >= max_iter:
                     break
                 status = self.epoch(alpha, self.picked, m, &worst)
+                budget[0] -= each
             if status != OK:
                 return status
             self.reads += correlate(&self.q, self.cols, self.ids, self.size, &self._c[0])
@@ -97,6 +106,26 @@ cdef class Solver(Screen):
             status = MAX_ITER if self.used >= max_iter else self.leap(alpha, HASTE)
             if status != OK:
                 return status
+
+    cdef double lighter(self) noexcept nogil:
+        """Multiply-adds that descent may take before a factor is made anew, half of what that takes; 0: it may not try.
+
+        Where the penalty has a ridge, every α asks for a new factor, and where columns are sparse it is far dearer than
+        they are. Each time that descent was too slow, it is tried half as often.
+        """
+        cdef Py_ssize_t k, m = 0
+        cdef double each = 0, factor
+        if self.pen.lasso is None:
+            return 0
+        if self.pause > 0:
+            self.pause -= 1
+            return 0
+        for k in range(self.size):
+            if self.q.b[self.ids[k]] != 0:
+                each += self.cols.line[self.cols.slot[self.ids[k]]].size
+                m += 1
+        factor = <double> m * m * m / 3 / BLAS
+        return factor / 2 if factor > WORTH * each else 0
 
     cdef status_t enter(self, double alpha, Py_ssize_t k, Py_ssize_t *ids, Py_ssize_t *refused) noexcept nogil:
         """Columns ids[0..k) join the active set, a batch at a time so that Ctrl-C is heard; the refused come first."""
@@ -247,8 +276,9 @@ cdef class Solver(Screen):
     cdef status_t bare(self) noexcept nogil:
         """The null model's columns, on a working set of nothing else; MAX_ITER at worst."""
         cdef bint moved
+        cdef double endless = INFINITY
         cdef status_t status = self.exact(1, 1000, &moved)
-        return self.polish(1, 1e-13, 100000, &moved) if status == UNFIT or status == MAX_ITER else status
+        return self.polish(1, 1e-13, 100000, &endless, &moved) if status == UNFIT or status == MAX_ITER else status
 
     cdef status_t solve(self, double alpha, double tol, long max_iter, measure_t *out) noexcept nogil:
         """The solution at α, or what rounding leaves of it: never worse than the null model."""
@@ -264,17 +294,24 @@ cdef class Solver(Screen):
 
         The first solve, on the columns of the last α, is followed by a look at where the references put the others.
         """
-        cdef double aim = 0.5 * tol, before
+        cdef double aim = 0.5 * tol, before, light, endless = INFINITY
         cdef Py_ssize_t added
         cdef bint moved, spent, done, first = True, hopeless = False
         cdef int tries = 0
         cdef status_t status = OK
         self.used = 0
         self.shrink()
+        light = self.lighter()
         while status == OK:
             before = self.objective(alpha)
             status = UNFIT
-            if not hopeless and tries % (REFINE + 1) < REFINE and self.used < max_iter:
+            if light > 0:
+                self.matched = False
+                status = self.polish(alpha, aim, max_iter, &light, &moved)
+                if status == MAX_ITER and self.used < max_iter:  # a factor would have been made by now
+                    self.pause = self.patience = 2 * self.patience + 1
+                    status = UNFIT
+            if status == UNFIT and not hopeless and tries % (REFINE + 1) < REFINE and self.used < max_iter:
                 status = self.exact(alpha, max_iter, &moved)
             tries += 1
             if status != INTERRUPTED and status != NO_MEMORY \
@@ -290,7 +327,7 @@ cdef class Solver(Screen):
                     continue
             if status == UNFIT:  # descend by coordinates for a while, longer each time, then try again
                 self.matched = False
-                status = self.polish(alpha, aim, min(max_iter, self.used + (BLOCK << min(tries, 20))), &moved)
+                status = self.polish(alpha, aim, min(max_iter, self.used + (BLOCK << min(tries, 20))), &endless, &moved)
                 if status == MAX_ITER and self.used < max_iter:
                     status = OK
             spent = status == MAX_ITER
