@@ -22,10 +22,13 @@ from .standard_form import StandardForm, Stop
 from .validation import Float
 
 DIRECT = 2000
-"""min(n, p) up to which a factorisation is the first choice; a Krylov space beyond, mostly."""
+"""min(n, p) up to which a factorisation is the first choice where X is dense; a Krylov space beyond, mostly."""
 
 STEPS = 3600
 """Rows of a Gram that cost what a hundred steps of a Krylov space do, which read X twice: BLAS is 18 times as fast."""
+
+EIGEN = 27
+"""Cholesky factors that eigenvalues and their vectors cost."""
 
 LARGEST = 12000
 """min(n, p) up to which a factorisation is the last resort (its square takes 1.2 GB)."""
@@ -80,7 +83,9 @@ def solve(form: StandardForm, Y: Float, which: NDArray[np.intp], alphas: Float, 
     if not form.short:
         return Found(np.zeros((form.p, len(alphas))), np.zeros(len(alphas)), size, 1, "")
     few = len(np.unique(alphas)) <= FEW
-    if form.short > DIRECT and not (few and form.short**3 / 3 <= form.entries * (STEPS - form.short)):
+    cheap = (1 if few else EIGEN) * form.short**3 / 3 <= form.entries * (STEPS - form.short)
+    by_products = not cheap if sp.issparse(form.X) else form.short > DIRECT and not (few and cheap)
+    if by_products:
         goal = float(np.sqrt(aim * size.min(initial=np.inf, where=size > 0)))
         found = improve(side, Krylov(form, goal), which, alphas, aim)
         if form.short > LARGEST or (found.gaps <= aim * size).all():

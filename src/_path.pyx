@@ -17,6 +17,7 @@ from regfast._state cimport (ACTIVE, EVERY, INTERRUPTED, LIVE, NO_MEMORY, NULLS,
 
 
 cdef double STRIDE = 0.6  # of the strength last solved for: an α further down is approached in such steps
+cdef double NEAR = 0.8    # of it, or more: the active set and its factor follow
 
 cdef enum:
     FEW = 64  # columns, or fewer, that all work all the time: to rule them out costs more than to read them
@@ -293,7 +294,7 @@ cdef class Fit(Newton):
             alpha = alphas[k]
             with nogil:
                 out.gap = out.kkt = 0
-                used, status = 0, OK
+                used, status, self.far = 0, OK, alpha < NEAR * reached
                 while status == OK and self.scale > 0 and STRIDE * reached > alpha and used < max_iter:
                     reached *= STRIDE
                     status = self.solve(reached, fmax(tol, 1e-3), min(1000, max_iter - used), &out)

@@ -9,6 +9,7 @@ cdef class Solver(Screen):
     cdef status_t solve(self, double alpha, double tol, long max_iter, measure_t *out) noexcept nogil
     cdef status_t polish(self, double alpha, double aim, long max_iter, double *budget, bint *moved) noexcept nogil
     cdef double lighter(self) noexcept nogil
+    cdef bint far                      # α is not near the last one
     cdef int pause, patience           # α's until descent is tried again where a factor is dear
     cdef Conjugate gradients
     cdef status_t leap(self, double alpha, double tol) noexcept nogil
