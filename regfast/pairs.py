@@ -204,8 +204,9 @@ class Pairs(Workspace):
             near &= size >= np.partition(score, -SPARE - count // 4)[-SPARE - count // 4] * level
         on |= near
         full = np.flatnonzero(on.all(axis=1) & self.free[self.ids])
-        last = np.where((b[full] == 0) & (size > level)[full], np.inf, np.abs(b[full])).argmin(axis=1)
-        on[full, last], self.held = False, (self.ids[full], last)  # (to move them all as well would leave a choice)
+        last = np.where(b[full] == 0, -1 / (1 + size[full]), np.abs(b[full])).argmin(axis=1)
+        # to move them all as well would leave a choice: one stays, and nothing is lost where it is 0, at the median
+        on[full, last], self.held = False, (self.ids[full], last)
         m = int(np.count_nonzero(on))
         if not self.fits(m):
             raise Unfit

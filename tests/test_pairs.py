@@ -82,3 +82,17 @@ def test_too_many_pairs_are_handed_over_in_mid_path(monkeypatch: pytest.MonkeyPa
     for alpha in cut.alphas[[3, -1]]:
         proof = regfast.certify(X, y, cut.coef_at(alpha), cut.intercept_at(alpha), alpha=alpha, family="multinomial")
         assert proof.gap <= 1.1e-10
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_rows_that_no_class_leaves_do_not_hold_the_steps_up(seed: int) -> None:
+    """What is added to such a row changes no fit, one coefficient of it stays: Newton's steps end as fast as ever."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((300, 8))
+    y = (2 * X @ rng.standard_normal((8, 5)) + rng.gumbel(size=(300, 5))).argmax(axis=1)
+    model = multinomial.Softmax(prepare(X, y, family="multinomial"))
+    model.start()
+    status, gap = model.solve(2e-3, 1e-13, 16)
+    assert status == "converged"
+    assert gap <= 1e-13
+    assert np.all(np.array(model.coefs()) != 0, axis=0).any()
