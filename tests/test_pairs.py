@@ -95,4 +95,4 @@ def test_rows_that_no_class_leaves_do_not_hold_the_steps_up(seed: int) -> None:
     status, gap = model.solve(2e-3, 1e-13, 16)
     assert status == "converged"
     assert gap <= 1e-13
-    assert np.all(np.array(model.coefs()) != 0, axis=0).any()
+    assert (np.count_nonzero(model.coefs(), axis=0) == 4).any()  # the fifth is at the median of the row, 0
