@@ -9,7 +9,6 @@ for their mean S (C, C): then A'VA is S ⊗ A'WA, of which the diagonal is known
 
 from __future__ import annotations
 
-from itertools import count
 from typing import Any
 
 import numpy as np
@@ -106,7 +105,7 @@ class Smooth:
 
     def start(self) -> Null:
         """Fit the null model and read α_max off its correlations."""
-        problem, total = self.problem, 0.0
+        problem = self.problem
         self.refresh(self.loss.begin(), self.b0)
         total = self.value()
         if total <= 64 * EPS:
@@ -121,20 +120,21 @@ class Smooth:
 
     def solve(self, alpha: float, tol: float, max_iter: int) -> tuple[str, float]:
         """Newton's steps until the certificate holds: (status, gap)."""
-        a, best, idle = alpha / float(self.form.unit), float(np.inf), 0
+        a, best, idle, began = alpha / float(self.form.unit), float(np.inf), 0, self.n_iter
         self.level = max(2 * EPS, 0.01 * tol * self.null / self.classes)
-        for used in count():
+        while True:
             g = self.adjoint(self.r) - a * self.b
             gap = float((g * g).sum() / (2 * a) + self.lost) / self.null
             if gap <= tol:
                 return "converged", gap
             idle = 0 if gap < 0.5 * best else idle + 1
             best = min(best, gap)
-            if idle > IDLE or used >= max_iter:
-                return ("rounding" if idle > IDLE else "max_iter"), gap
+            if idle > IDLE:
+                return "rounding", gap
+            if self.n_iter - began >= max_iter:
+                return "max_iter", gap
             self.step(g, a, max(min(LOOSE, gap**0.25), (TIGHT * tol / gap) ** 0.5))
             self.n_iter += 1
-        raise AssertionError("unreachable")
 
     def step(self, g: Float, a: float, leave: float) -> None:
         """To where Newton's system is solved but for `leave` of g, or half of the way, … until the objective falls."""

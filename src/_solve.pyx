@@ -110,8 +110,8 @@ cdef class Solver(Screen):
     cdef double lighter(self) noexcept nogil:
         """Multiply-adds that descent may take before a factor is made anew, half of what that takes; 0: it may not try.
 
-        Where the penalty has a ridge, or α is far from the last one, it will be, and where columns are sparse that is far
-        dearer than they are. Each time that descent was too slow, it is tried half as often.
+        Where the penalty has a ridge, or α is far from the last one, it will be, and where columns are sparse that is
+        far dearer than they are. Each time that descent was too slow, it is tried half as often.
         """
         cdef Py_ssize_t k, m = 0
         cdef double each = 0, factor
