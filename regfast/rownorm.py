@@ -115,7 +115,7 @@ def quadratic(H: Float, b: Float, c: Float, l1: Float, l2: Float, tol: float, no
     which the gap is of the order of the square root; `noise`: what the objective may seem to rise by in rounding.
     """
     on, since = np.flatnonzero(b.any(axis=1)), 0
-    most = max(1, STEP // max(H.shape[0] * b.size, 1))
+    most = min(20, max(1, STEP // max(H.shape[0] * b.size, 1)))  # (where rounding is all that is left, few)
     for k in range(SWEEPS):
         if sweep(H, b, c, l1, l2, tol, most) <= tol:
             return k + 1
