@@ -66,9 +66,21 @@ cdef extern from *:
     REGFAST_SIMD static void regfast_axpy_##S(const T *x, double m, double a, double *restrict v, Py_ssize_t n) { \\
         for (Py_ssize_t i = 0; i < n; i++) v[i] += a * ((double)x[i] - m); \\
     } \\
-    REGFAST_SIMD static void regfast_raxpy_##S(const T *x, const double *m, double a, double *restrict v, \\
-                                               Py_ssize_t n) { \\
-        for (Py_ssize_t i = 0; i < n; i++) v[i] += a * ((double)x[i] - m[i]); \\
+    REGFAST_SIMD static void regfast_rows_##S(const char *x, Py_ssize_t stride, Py_ssize_t rows, const double *m, \\
+                                              const double *a, double *restrict v, Py_ssize_t n) { \\
+        Py_ssize_t i, r = 0; \\
+        for (; r + 4 <= rows; r += 4, x += 4 * stride) { \\
+            const T *x0 = (const T *)x, *x1 = (const T *)(x + stride); \\
+            const T *x2 = (const T *)(x + 2 * stride), *x3 = (const T *)(x + 3 * stride); \\
+            const double a0 = a[r], a1 = a[r + 1], a2 = a[r + 2], a3 = a[r + 3]; \\
+            for (i = 0; i < n; i++) { \\
+                double s = v[i] + a0 * ((double)x0[i] - m[i]); \\
+                s += a1 * ((double)x1[i] - m[i]); \\
+                s += a2 * ((double)x2[i] - m[i]); \\
+                v[i] = s + a3 * ((double)x3[i] - m[i]); } \\
+        } \\
+        for (; r < rows; r++, x += stride) \\
+            for (i = 0; i < n; i++) v[i] += a[r] * ((double)((const T *)x)[i] - m[i]); \\
     } \\
     REGFAST_SIMD static void regfast_waxpy_##S(const T *x, double m, double a, const double *w, double *restrict v, \\
                                                Py_ssize_t n) { \\
@@ -234,9 +246,11 @@ cdef extern from *:
                            double *out) noexcept nogil
     void regfast_gauge_f32(const float *x, double m, const double *w, const double *u, Py_ssize_t n,
                            double *out) noexcept nogil
-    void regfast_raxpy_f64(const double *x, const double *m, double a, double *v, Py_ssize_t n) noexcept nogil
+    void regfast_rows_f64(const char *x, Py_ssize_t stride, Py_ssize_t rows, const double *m, const double *a,
+                          double *v, Py_ssize_t n) noexcept nogil
     void regfast_axpy_f64(const double *x, double m, double a, double *v, Py_ssize_t n) noexcept nogil
-    void regfast_raxpy_f32(const float *x, const double *m, double a, double *v, Py_ssize_t n) noexcept nogil
+    void regfast_rows_f32(const char *x, Py_ssize_t stride, Py_ssize_t rows, const double *m, const double *a,
+                          double *v, Py_ssize_t n) noexcept nogil
     void regfast_axpy_f32(const float *x, double m, double a, double *v, Py_ssize_t n) noexcept nogil
     void regfast_waxpy_f64(const double *x, double m, double a, const double *w, double *v,
                            Py_ssize_t n) noexcept nogil

@@ -8,7 +8,7 @@ from regfast._simd cimport (regfast_axpy_f32, regfast_axpy_f64, regfast_deviate_
                             regfast_dot2_f32, regfast_dot2_f64, regfast_dot_f32, regfast_dot_f64,
                             regfast_gathers_f32_i32, regfast_gathers_f32_i64, regfast_gathers_f64_i32,
                             regfast_gathers_f64_i64, regfast_gauge_f32, regfast_gauge_f64, regfast_prefetch,
-                            regfast_raxpy_f32, regfast_raxpy_f64, regfast_spread_f32, regfast_spread_f64,
+                            regfast_rows_f32, regfast_rows_f64, regfast_spread_f32, regfast_spread_f64,
                             regfast_waxpy_f32, regfast_waxpy_f64)
 
 ctypedef fused real_t:
@@ -115,12 +115,13 @@ cdef inline void axpy(const line_t *a, double s, double *v) noexcept nogil:
         _axpy(<const float *> a.x, <const int64_t *> a.at, a.size, s, v)
 
 
-cdef inline void raxpy(const line_t *a, double s, const double *m, double *v) noexcept nogil:
-    """v_k += s (x_k − m_k), for a dense row and a shift per column"""
+cdef inline void add_rows(const line_t *a, Py_ssize_t stride, Py_ssize_t count, const double *m, const double *s,
+                          double *v) noexcept nogil:
+    """v_k += Σ_i s_i (x_ik − m_k) over `count` dense rows, the first of which is `a`, `stride` bytes apart"""
     if a.kind == DOUBLE:
-        regfast_raxpy_f64(<const double *> a.x, m, s, v, a.size)
+        regfast_rows_f64(a.x, stride, count, m, s, v, a.size)
     else:
-        regfast_raxpy_f32(<const float *> a.x, m, s, v, a.size)
+        regfast_rows_f32(a.x, stride, count, m, s, v, a.size)
 
 
 cdef inline void waxpy(const line_t *a, double s, const double *w, double *v) noexcept nogil:
