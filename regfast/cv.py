@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +24,7 @@ from .problem import Measured, Penalties, Problem, build
 from .result import Path
 from .rules import simplest
 from .scoring import scorer
+from .threads import side_by_side
 from .validation import Float
 
 LONGEST = 2
@@ -141,7 +142,7 @@ group_classes, X_unlabeled, unlabeled_weight, tol, max_iter, early_stop
     folds = split(cv, first, groups, random_state)
     check_folds(folds, first)
     count, n = count_solves(named, n_alphas), first.data.design.n
-    first, held = hold_out(first, folds, count)
+    first, held = hold_out(first, folds, count, workers)
     pairs = [(ratio, rate) for rate in rates for ratio in ratios]
     problems = [first if pair == (ratios[0], max(rates)) else
                 rebuild(first, first.w, settings, count, penalties=first.penalties.like(*pair), measured=first.measured)
@@ -291,28 +292,5 @@ def run_folds(problem: Problem, folds: list[Fold], alphas: Float, settings: Sett
             raise ValueError(f"cv: in the training rows of a fold, {ADVICE['separated']}")
         return path
 
-    if workers == 1:
-        out = []
-        for k, (train, _) in enumerate(folds):
-            out.append(one(train, held[k], grids[k]))
-            if tell is not None:
-                tell(k + 1)
-        return out
-    with ThreadPoolExecutor(workers) as pool:
-        jobs = [pool.submit(one, train, out, grid)
-                for (train, _), out, grid in zip(folds, held, grids, strict=True)]
-        try:
-            waiting, count = set(jobs), 0
-            while waiting:
-                done, waiting = wait(waiting, timeout=0.1, return_when=FIRST_EXCEPTION)
-                for job in done:
-                    job.result()
-                    count += 1
-                    if tell is not None:
-                        tell(count)
-        except BaseException:
-            stop[0] = 1
-            for job in jobs:
-                job.cancel()
-            raise
-    return [job.result() for job in jobs]
+    jobs = [partial(one, train, out, grid) for (train, _), out, grid in zip(folds, held, grids, strict=True)]
+    return side_by_side(jobs, workers, stop, tell)

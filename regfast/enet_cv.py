@@ -91,12 +91,13 @@ class _Chosen(Affine, ABC):
         settings = Settings(min(float(self.tol), FINE), int(self.max_iter), False, False,
                             (False, False))
         count = int(self.alphas) if named is None else count_solves(named)
-        first, held = hold_out(self._problem(X, *self._response(y), w, ratios[0]), folds, count)
+        workers = effective_n_jobs(self.n_jobs)
+        first, held = hold_out(self._problem(X, *self._response(y), w, ratios[0]), folds, count, workers)
         problems = [first, *(rebuild(first, w, settings, count, penalties=first.penalties.like(r),
                                      measured=first.measured) for r in ratios[1:])]
         grids = [automatic(one, null_model(one), int(self.alphas), float(self.eps)) if named is None else named
                  for one in problems]
-        found = [validate(one, folds, grid, settings, effective_n_jobs(self.n_jobs), held)
+        found = [validate(one, folds, grid, settings, workers, held)
                  for one, grid in zip(problems, grids, strict=True)]
         errors = np.array([of_one for of_one, _ in found])  # (ratios, alphas, folds)
         means = errors.mean(axis=2)

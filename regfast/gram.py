@@ -7,19 +7,17 @@ of one read and what its active columns' own products cost.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.linalg.blas import dsyrk
 
+from ._tally import tally
 from .validation import Data, Float, blocks
 
 Stop = NDArray[np.int32] | None
-
-TILE = 65536
-"""Entries of X that are centred and multiplied at a time: they stay in the second cache."""
 
 SMALL = 65536
 """Entries of X below which condensing costs more than it spares."""
@@ -39,11 +37,30 @@ def pays(n: int, p: int, n_alphas: int) -> bool:
     return n >= 2 * p > 0 and n * p >= SMALL and n_alphas > 0 and p <= 64 + 10 * n_alphas
 
 
-def centred_gram(data: Data, w: Float, mean: Float, target: Float, pull: Float,
-                 centred: bool, stop: Stop = None) -> tuple[Float, Float, Float] | None:
-    """(p,) means, (p, p) X̃'WX̃, (p,) X'target; None for sparse data that it would not pay for or not be exact for.
+class Sums(NamedTuple):
+    """Σ over some rows, with x about means and e about a level: w, w e, w e², w x, w x e, w xx'."""
 
-    `mean` (p,) may be off by its rounding, pull (p,) is X'target; `centred`: target sums to 0, but for its rounding.
+    weight: float
+    e: float
+    ee: float
+    x: Float
+    xe: Float
+    xx: Float
+
+
+def sums(square: Float) -> Sums:
+    """Σ zz' below its diagonal, z = √w (x, e, 1), by name."""
+    p = len(square) - 2
+    xx = np.tril(square[:p, :p])
+    e, one = square[p], square[p + 1]
+    return Sums(float(one[-1]), float(one[p]), float(e[p]), one[:p], e[:p], xx + np.tril(xx, -1).T)
+
+
+def centred_gram(data: Data, w: Float, mean: Float, e: Float, pull: Float,
+                 centred: bool, stop: Stop = None) -> tuple[Float, Float, Float] | None:
+    """(p,) means, (p, p) X̃'WX̃, (p,) X'We; None for sparse data that it would not pay for or not be exact for.
+
+    `mean` (p,) may be off by its rounding, pull (p,) is X'We; `centred`: Σ w e is 0, but for its rounding.
     Constant columns come out as zero (see `_moments`). Given up with KeyboardInterrupt once `stop[0]` is not 0.
     """
     if sp.issparse(data.X):
@@ -54,15 +71,15 @@ def centred_gram(data: Data, w: Float, mean: Float, target: Float, pull: Float,
     near = X.dtype == np.float64 and w.min() == w.max() and bool(
         (np.abs(some.mean(0)) <= 0.5 * NEAR * some.std(0)).all())
     if near:
-        out = upper(X, n, stop) - np.outer(mean, mean)
+        out = product(X, n, stop) - np.outer(mean, mean)
         near = bool((mean**2 <= NEAR**2 * np.diagonal(out)).all())
     if not near:
-        out, off, pull = tiles(X, w, mean, target, stop)
-        if not centred:
-            pull = pull + mean * target.sum()
-        out, mean = out - np.outer(off, off), mean + off
-    out = np.triu(out)
-    return mean, np.asarray(out + np.triu(out, 1).T), pull
+        found = np.zeros((1, len(mean) + 2, len(mean) + 2))
+        tally(data.design, mean, np.sqrt(w), e, np.zeros(n, dtype=np.int32), 0, found, stop)
+        about = sums(found[0])
+        pull = about.xe if centred else about.xe + mean * about.e
+        out, mean = about.xx - np.outer(about.x, about.x), mean + about.x
+    return mean, out, pull
 
 
 def pieces(n: int, size: int, stop: Stop) -> Iterator[slice]:
@@ -73,31 +90,15 @@ def pieces(n: int, size: int, stop: Stop) -> Iterator[slice]:
         yield rows
 
 
-def upper(X: Float, n: int, stop: Stop) -> Float:
-    """X'X/n above the diagonal, from X as it lies, in row blocks short enough to hear Ctrl-C between them."""
+def product(X: Float, n: int, stop: Stop) -> Float:
+    """X'X/n, from X as it lies, in row blocks short enough to hear Ctrl-C between them."""
     out = np.zeros((X.shape[1],) * 2, order="F")
     by_column = not X.flags.c_contiguous
     for rows in pieces(n, max(1, 2**33 // X.shape[1] ** 2), stop):
         part = X[rows.start:rows.stop]
         out = dsyrk(1 / n, part if by_column else part.T, trans=int(by_column), beta=1.0, c=out, overwrite_c=1)
-    return np.asarray(out)
-
-
-def tiles(X: NDArray[Any], w: Float, mean: Float, target: Float, stop: Stop) -> tuple[Float, Float, Float]:
-    """The same of centred, weighted copies of a few rows at a time; what is left of the means; X̃'target."""
-    p = X.shape[1]
-    off, pull = np.zeros(p), np.zeros(p)
-    by_column = not X.flags.c_contiguous
-    out = np.zeros((p, p), order="F")
-    root = np.sqrt(w)[:, None]
-    for rows in pieces(len(w), max(16, TILE // p), stop):
-        tile = np.empty((rows.stop - rows.start, p), order="F" if by_column else "C")
-        np.subtract(X[rows.start:rows.stop], mean, out=tile)
-        off += w[rows.start:rows.stop] @ tile
-        pull += target[rows.start:rows.stop] @ tile
-        tile *= root[rows.start:rows.stop]
-        out = dsyrk(1.0, tile if by_column else tile.T, trans=int(by_column), beta=1.0, c=out, overwrite_c=1)
-    return np.asarray(out), off, pull
+    above = np.triu(out)
+    return np.asarray(above + np.triu(out, 1).T)
 
 
 def sparse_gram(X: Any, w: Float, mean: Float, stop: Stop) -> Float | None:

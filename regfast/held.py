@@ -10,34 +10,24 @@ so that one pass over X serves all folds; what a fold's models lose on the rows 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from functools import partial
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.linalg.blas import dsyrk
 
+from ._tally import tally
 from .blas import single_threaded
 from .folds import Fold
-from .gram import alike, pays
+from .gram import Sums, alike, pays, sums
 from .problem import Measured, Problem, build
-from .validation import Float, blocks
+from .threads import side_by_side
+from .validation import Float
 
 LOST = 1e-4  # of a column's variance that the training rows must keep: less, and its digits have gone
-BLOCK = 2**19  # entries of X that are sorted at a time
-SOME = 64  # rows of each set among them, or so
 FINE = 1e-5  # of the response's square that a loss must be, for the same reason
-
-
-class Sums(NamedTuple):
-    """Σ over some rows, with x about the means and e = y − mean: w, w e, w e², w x, w e x, w xx'."""
-
-    weight: float
-    e: float
-    ee: float
-    x: Float
-    xe: Float
-    xx: Float
 
 
 class Held:
@@ -71,15 +61,18 @@ class Held:
         return None if not (out > FINE * self.ee).all() else np.asarray(out / self.weight)
 
 
-def hold_out(problem: Problem, folds: list[Fold], solves: int) -> tuple[Problem, list[Held | None]]:
+def hold_out(problem: Problem, folds: list[Fold], solves: int, workers: int) -> tuple[Problem, list[Held | None]]:
     """A problem built for no solve as one for so many, and the moments of the rows that each fold leaves out.
 
-    Where its Gram pays, and each row is left out once, the Gram is the sum of what the folds leave out.
+    Where its Gram pays, and each row is left out once, the Gram is the sum of what the folds leave out. Folds so many
+    that their moments would outgrow X are None: each will read its rows.
     """
     data, w = problem.data, problem.w
     none: list[Held | None] = [None] * len(folds)
     if not (problem.family.quadratic and pays(data.design.n, data.design.p, solves)):
         return problem, none
+    if len(folds) * data.design.p > data.design.n:
+        return _rebuilt(problem, solves, None), none
     left = np.ones((len(folds), len(w)), dtype=bool)
     for out, (train, _) in zip(left, folds, strict=True):
         out[train] = False
@@ -90,11 +83,10 @@ def hold_out(problem: Problem, folds: list[Fold], solves: int) -> tuple[Problem,
         if whole.square is None or not whole.intercept or several:
             return whole, none
         return whole, [Held(whole, some, _sums(whole, some)) for some in rows]
-    which = np.full(len(w), len(folds), dtype=np.int16 if len(folds) < 2**15 else np.intp)  # (short ones sort faster)
+    which = np.full(len(w), len(folds))
     for k, some in enumerate(rows):
         which[some] = k
-    with single_threaded():
-        parts = _tally(problem, which, len(folds) + 1)
+    parts = _tally(problem, which, len(folds) + 1, workers)
     off, pull = np.sum([part.x for part in parts], axis=0), np.sum([part.xe for part in parts], axis=0)
     square = np.sum([part.xx for part in parts], axis=0) - np.outer(off, off)
     var = np.maximum(np.diagonal(square), 0.0)
@@ -111,10 +103,9 @@ def _rebuilt(problem: Problem, solves: int, measured: Measured | None) -> Proble
 def _sums(problem: Problem, rows: NDArray[np.intp]) -> Sums:
     """Those of one set of rows."""
     if not sp.issparse(problem.data.X):
-        which = np.ones(len(problem.w), dtype=np.intp)
+        which = np.ones(len(problem.w))
         which[rows] = 0
-        with single_threaded():
-            return _tally(problem, which, 1)[0]
+        return _tally(problem, which, 1, 1)[0]
     w, X, m = problem.w[rows], problem.data.X[rows], problem.mean
     e = problem.y[rows] - float(problem.w @ problem.y)
     weight, total = float(w.sum()), float(w @ e)
@@ -123,40 +114,19 @@ def _sums(problem: Problem, rows: NDArray[np.intp]) -> Sums:
     return Sums(weight, total, float(w @ (e * e)), first - weight * m, np.asarray((w * e) @ X) - total * m, xx)
 
 
-def _tally(problem: Problem, which: NDArray[Any], count: int) -> list[Sums]:
+def _tally(problem: Problem, which: NDArray[Any], count: int, workers: int) -> list[Sums]:
     """Those of each set of rows, `which` (n,) saying the number of its set, in one pass over a dense X.
 
-    A block of rows at a time is sorted by set: rows of one set are far apart, and reading them alone would read all.
+    Threads share out the sets: each sees all of X, at the same time as the others and so out of their shared cache.
     """
-    X, w, m = problem.data.X, problem.w, problem.mean
-    n, p = X.shape
-    e = problem.y - float(w @ problem.y)
-    by_column, even = not X.flags.c_contiguous, w.min() == w.max()
-    unit = float(w[0]) if even else 1.0
-    xx = [np.zeros((p, p), order="F") for _ in range(count)]
-    first = np.zeros((count, 2, p))
-    for rows in blocks(n, max(SOME * count, BLOCK // p)):
-        part, at = X[rows.start:rows.stop], which[rows.start:rows.stop]
-        order = np.argsort(at, kind="stable")
-        ends = np.cumsum(np.bincount(at, minlength=count))[:count]
-        Z = np.take(part.T, order, axis=1).T if by_column else np.take(part, order, axis=0)
-        Z = Z.astype(np.float64, copy=False)
-        Z -= m
-        v = w[rows.start:rows.stop][order]
-        both = np.stack([v, v * e[rows.start:rows.stop][order]])
-        for k, (a, b) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
-            if a == b:
-                continue
-            first[k] += both[:, a:b] @ Z[a:b]
-            if not even:
-                Z[a:b] *= np.sqrt(v[a:b])[:, None]
-            xx[k] = dsyrk(unit, Z[a:b] if by_column else Z[a:b].T, trans=int(by_column), beta=1.0, c=xx[k],
-                          overwrite_c=1)
-    out = []
-    for k in range(count):
-        mine = which == k
-        v, u = w[mine], e[mine]
-        upper = np.triu(xx[k])
-        x, xe = first[k]
-        out.append(Sums(float(v.sum()), float(v @ u), float(v @ (u * u)), x, xe, upper + np.triu(upper, 1).T))
-    return out
+    p, stop, which = problem.data.design.p, np.zeros(1, dtype=np.int32), which.astype(np.int32)
+    e, root = problem.y - float(problem.w @ problem.y), np.sqrt(problem.w)
+    out = np.zeros((count, p + 2, p + 2))
+
+    def some(first: int, end: int) -> None:
+        tally(problem.data.design, problem.mean, root, e, which, first, out[first:end], stop)
+
+    bounds = np.linspace(0, count, min(workers, count) + 1).astype(int)
+    with single_threaded():
+        side_by_side([partial(some, *pair) for pair in pairwise(bounds)], workers, stop)
+    return [sums(square) for square in out]

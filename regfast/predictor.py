@@ -21,7 +21,7 @@ def linear_predictor(X: Any, coef: Any, intercept: Any) -> Float:
     small = by_row[used].toarray()
     if 2 * len(used) > X.shape[1] and X.dtype == np.float64:  # to read the others costs less than to copy these
         used, small = slice(None), by_row.toarray()
-    out = np.empty((X.shape[0], coef.shape[1]))
+    out = np.empty((coef.shape[1], X.shape[0]))
     for rows in blocks(X.shape[0], max(1, 2**22 // max(len(small), 1))):
-        out[rows] = X[rows][:, used] @ small
-    return np.asarray(out + intercept)
+        out[:, rows] = small.T @ X[rows][:, used].T  # (BLAS is slower the other way about, by a third)
+    return np.asarray(out.T + intercept)

@@ -208,12 +208,12 @@ def measure(data: Data, w: Float, y: Float, intercept: bool, n_alphas: int,
     n, p = data.design.n, data.design.p
     mean, var, mark = np.empty(p), np.empty(p), np.empty(p)
     if pays(n, p, n_alphas):
-        target, both = w * (y - w @ y if intercept else y), np.empty((2, p))
-        products(data.design, np.stack([w, target]), both)
+        e, both = y - w @ y if intercept else y, np.empty((2, p))
+        products(data.design, np.stack([w, w * e]), both)
         mean = both[0]
         check_finite(data, mean, mean)
         with single_threaded():
-            found = centred_gram(data, w, mean, target, both[1], intercept, stop)
+            found = centred_gram(data, w, mean, e, both[1], intercept, stop)
         if found is not None:
             mean, square, pull = found
             var = np.maximum(np.diagonal(square), 0.0)

@@ -35,6 +35,8 @@ cdef class Design:
                    double **out) noexcept nogil
     cdef status_t fetch(self, const Py_ssize_t *ids, Py_ssize_t m, Columns into) noexcept nogil
     cdef Py_ssize_t toll(self, const Py_ssize_t *ids, Py_ssize_t m, Columns into) noexcept nogil
+    cdef bint pack(self, const Py_ssize_t *ids, Py_ssize_t m, const double *mean, const double *root, double *out,
+                   Py_ssize_t size, Py_ssize_t width) noexcept nogil
 
 
 cdef class ColumnDesign(Design):

@@ -91,6 +91,13 @@ cdef class Design:
     cdef Py_ssize_t toll(self, const Py_ssize_t *ids, Py_ssize_t m, Columns into) noexcept nogil:
         """How many entries of X it takes to have columns `ids` and to read them once."""
 
+    cdef bint pack(self, const Py_ssize_t *ids, Py_ssize_t m, const double *mean, const double *root, double *out,
+                   Py_ssize_t size, Py_ssize_t width) noexcept nogil:
+        """Rows `ids` of a dense X, less `mean` (p,) and times their `root` (m,), to an array of size × width.
+
+        By columns, if it returns True; else by rows.
+        """
+
 
 cdef class ColumnDesign(Design):
     """Lines are columns: Fortran order, CSC."""
@@ -121,6 +128,16 @@ cdef class ColumnDesign(Design):
             a = self.stored(j)
             gauge(&a, base, w, u, out)
             mean[j], var[j], mark[j] = out[0], out[1], out[2]
+
+    cdef bint pack(self, const Py_ssize_t *ids, Py_ssize_t m, const double *mean, const double *root, double *out,
+                   Py_ssize_t size, Py_ssize_t width) noexcept nogil:
+        cdef Py_ssize_t j, k
+        cdef line_t a
+        for j in range(self.p):
+            a = self.stored(j)
+            for k in range(m):
+                out[j * size + k] = root[k] * (value(&a, ids[k]) - mean[j])
+        return True
 
     cdef Py_ssize_t toll(self, const Py_ssize_t *ids, Py_ssize_t m, Columns into) noexcept nogil:
         cdef Py_ssize_t k, total = 0
@@ -190,6 +207,16 @@ cdef class RowDesign(Design):
                 for t in range(k):
                     add_rows(&a, self.stride, min(GROUP, self.n - i), off, v[t] + i, out[t] + tile * TILE)
                 i += GROUP
+
+    cdef bint pack(self, const Py_ssize_t *ids, Py_ssize_t m, const double *mean, const double *root, double *out,
+                   Py_ssize_t size, Py_ssize_t width) noexcept nogil:
+        cdef Py_ssize_t k
+        cdef line_t a
+        memset(out, 0, m * width * sizeof(double))
+        for k in range(m):
+            a = self.stored(ids[k])
+            add_rows(&a, 0, 1, mean, root + k, out + k * width)
+        return False
 
     cdef void spreads(self, Py_ssize_t start, Py_ssize_t stop, const double *w, const double *mean, double *first,
                       double *square, double *weight) noexcept nogil:

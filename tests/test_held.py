@@ -35,7 +35,7 @@ def test_what_is_left_has_the_moments_of_the_training_rows(w: Array, X: Any, tim
     """And all rows have those of all; rows that are left out twice are summed up for each of the folds alone."""
     rows = np.sort(RNG.choice(N, N // 5, replace=False))
     fold = np.setdiff1d(np.arange(N), rows), rows
-    problem, parts = hold_out(prepare(X, Y, sample_weight=w), times * [fold], 100)
+    problem, parts = hold_out(prepare(X, Y, sample_weight=w), times * [fold], 100, 1)
     left = problem.w.copy()
     left[rows] = 0
     for part in parts:
@@ -76,7 +76,7 @@ def test_columns_that_only_vary_where_they_are_held_out() -> None:
     fold = np.arange(N) % 4 == 1
     X[~fold, 2] = 7.0
     _, (held, _) = hold_out(prepare(X, Y), [(np.flatnonzero(~fold), np.flatnonzero(fold)),
-                                           (np.flatnonzero(fold), np.flatnonzero(~fold))], 100)
+                                           (np.flatnonzero(fold), np.flatnonzero(~fold))], 100, 2)
     assert held is not None
     assert held.others() is None
     cv = regfast.fit_cv(X, Y, cv=[(~fold, fold), (fold, ~fold)], n_alphas=8)
@@ -90,3 +90,22 @@ def test_a_perfect_fit_is_scored_by_its_rows() -> None:
     y = X @ [1.0, 2.0, 3.0]
     cv = regfast.fit_cv(X, y, cv=3, alphas=np.std(y) * np.geomspace(1, 1e-9, 10), tol=1e-12)
     assert 0 < cv.scores[:, -1].max() < 1e-15 * np.var(y)
+
+
+@pytest.mark.parametrize("X", [MIXED, np.asfortranarray(MIXED)], ids=["C", "F"])
+def test_threads_share_out_the_folds_and_change_no_bit(X: Array) -> None:
+    folds = [(np.flatnonzero(np.arange(N) % 7 != k), np.flatnonzero(np.arange(N) % 7 == k)) for k in range(7)]
+    alone, shared = (hold_out(prepare(X, Y, sample_weight=W), folds, 100, workers)[1] for workers in (1, 3))
+    for one, other in zip(alone, shared, strict=True):
+        assert one is not None
+        assert other is not None
+        for name in ("weight", "e", "ee", "x", "xe", "xx"):
+            assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+def test_moments_of_many_folds_do_not_outgrow_x() -> None:
+    """With a fold for every row they would take p² numbers for each row."""
+    folds = [(np.delete(np.arange(N), k), np.array([k])) for k in range(N)]
+    problem, held = hold_out(prepare(MIXED, Y), folds, 100, 1)
+    assert problem.square is not None
+    assert held == [None] * N
