@@ -16,8 +16,7 @@ import numpy as np
 from scipy.special import xlogy
 
 cdef double LEAP = 3.0    # no step of the intercept is longer: e^η would run away
-cdef enum:
-    STEPS = 100           # Newton's steps for one number, bisection included
+cdef int STEPS = 100      # Newton's steps for one number, bisection included
 
 
 cdef class Loss:
@@ -112,8 +111,9 @@ cdef class Gaussian(Loss):
 
 
 cdef inline double drift(double y, double mu, double s) noexcept nogil:
-    """m / μ − 1 for m = (1 − s) y + s μ: exact where s is near 1; kept off −1, where m log m is 0"""
-    return fmax((1 - s) * (y - mu) / mu, -1 + 1e-16)
+    """m / μ − 1 for m = (1 − s) y + s μ: exact where s is near 1; kept off −1, where m log m is 0 (fmax is a call)"""
+    mu = (1 - s) * (y - mu) / mu
+    return mu if mu > -1 + 1e-16 else -1 + 1e-16
 
 
 cdef class Binomial(Loss):
@@ -206,12 +206,11 @@ cdef double divergence(Loss loss, const double *y, const double *mu, double s, d
 
 cdef class Poisson(Loss):
     """ℓ = e^η − y η, y ≥ 0."""
-    cdef double saturated, level
+    cdef double level
 
     def __init__(self, const double[::1] y, const double[::1] w, const double[::1] offset=None):
         Loss.__init__(self, y, w, offset)
         self.level = log(np.asarray(w) @ np.asarray(y))
-        self.saturated = np.asarray(w) @ (np.asarray(y) - xlogy(y, y))
 
     cdef double intercept(self, const double *eta, double b0, double *r, double *v) noexcept nogil:
         return self.level - log_mean(self.n, eta, 1, self.w, v)
@@ -229,13 +228,7 @@ cdef class Poisson(Loss):
         return total
 
     cdef double value(self, const double *eta, const residual_t *q) noexcept nogil:
-        cdef Py_ssize_t i
-        cdef double total = 0
-        cdef double *mu = &self._scratch[0]
-        regfast_exp(eta, 0, mu, self.n)
-        for i in range(self.n):
-            total += self.w[i] * (mu[i] - self.y[i] * eta[i])
-        return fmax(total - self.saturated, 0)
+        return self.young(0, eta, q)  # half the deviance, term by term: large counts do not cancel
 
     cdef double young(self, double s, const double *eta, const residual_t *q) noexcept nogil:
         cdef double *mu = &self._scratch[0]
@@ -245,12 +238,10 @@ cdef class Poisson(Loss):
 
 cdef class Gamma(Loss):
     """ℓ = y e^−η + η, y > 0: the gamma likelihood with a log link."""
-    cdef double saturated
     cdef double[::1] wy
 
     def __init__(self, const double[::1] y, const double[::1] w, const double[::1] offset=None):
         Loss.__init__(self, y, w, offset)
-        self.saturated = np.asarray(w) @ (1 + np.log(y))
         self.wy = np.asarray(w) * np.asarray(y)
 
     cdef double intercept(self, const double *eta, double b0, double *r, double *v) noexcept nogil:
@@ -271,15 +262,7 @@ cdef class Gamma(Loss):
         return total
 
     cdef double value(self, const double *eta, const residual_t *q) noexcept nogil:
-        cdef Py_ssize_t i
-        cdef double total = 0
-        cdef double *ratio = &self._scratch[0]
-        for i in range(self.n):
-            ratio[i] = -eta[i]
-        regfast_exp(ratio, 0, ratio, self.n)
-        for i in range(self.n):
-            total += self.w[i] * (self.y[i] * ratio[i] + eta[i])
-        return fmax(total - self.saturated, 0)
+        return self.young(0, eta, q)
 
     cdef double young(self, double s, const double *eta, const residual_t *q) noexcept nogil:
         cdef Py_ssize_t i

@@ -1,10 +1,9 @@
 """One α of a likelihood that is not quadratic: Newton's steps, each the exact solution of a penalised least squares.
 
-At η the loss is, to second order, ½ Σ v (z − b0 − Xb)² with v = w ∂²ℓ/∂η² and v (z − η) = r. With v scaled to sum 1,
-and r and α with it, that is a problem as `_solve` knows it, on the same working and active set; its factor is kept for
-as long as the steps shrink fast without a new one. A step that does not lower the true objective is halved. Residual,
-screening and certificate are those of the likelihood itself: no model is believed. Lee, Sun & Saunders (2014), SIAM J.
-Optim. 24; Yuan, Ho & Lin (2012), JMLR 13."""
+A step goes to the minimum of a model (`_model`), whose factor is kept for as long as the steps shrink fast without a
+new one. A step that does not lower the true objective is halved. Residual, screening and certificate are those of the
+likelihood itself: no model is believed. Lee, Sun & Saunders (2014), SIAM J. Optim. 24; Yuan, Ho & Lin (2012), JMLR 13.
+"""
 from libc.math cimport INFINITY, fabs, fmax, fmin, log, sqrt
 from libc.string cimport memcpy
 
@@ -12,11 +11,11 @@ import numpy as np
 
 from regfast._gap cimport certificate
 from regfast._residual cimport correlate, energy, move
+from regfast._model cimport Model
 from regfast._screen cimport Screen
 from regfast._solve cimport Solver
 from regfast._state cimport (ACTIVE, INTERRUPTED, MAX_ITER, NO_MEMORY, OK, ROUNDING, SEPARATED, UNFIT, WORKING, level_t,
-                             measure_t, residual_t, status_t)
-from regfast._vec cimport settle
+                             measure_t, status_t)
 from regfast._work cimport Workspace
 
 cdef enum:
@@ -25,67 +24,25 @@ cdef enum:
     SWEEPS = 6        # epochs by which coordinates descend on a model that the exact solve does not fit
     WORTH = 40        # sweeps that a factor may cost
     LONG = 1000000
-    STEP = 64         # active columns whose products with each other cost as much as a step
+    STEP = 128        # active columns whose products with each other cost as much as a step
     BLAS = 16         # how many multiply-adds of a factorisation cost one of a sweep
 
 cdef double AWAY = 20      # from where the intercept alone puts it: a row that fits without penalty seldom goes so far
 cdef double MOVING = 0.01  # by which Newton's steps still move a row where there is no minimum
-cdef double FAINT = 1e-12  # of a row's weight: the least that saturation leaves of it in a model
 cdef double CREEPING = 0.2  # as much nearer where coordinates descend: gap and error are of one size then
-cdef double NOISE = 1e-13  # of P_null: what the objective may seem to rise by when nothing but rounding is left
+cdef double SLIGHT = 1e12  # times rounding, a tenth of α: what two that tie may differ by until steps are exact
+cdef double NOISE = 1.4e-14  # of P_null, times √n: what a sum of n may seem to rise by when only rounding is left
 cdef double FORCING = 0.1  # of the model's gradient: what conjugate gradients leave
 cdef double WITHIN = 0.5   # of tol: what the working set is solved to before the other columns are looked at
 
 
-cdef class Newton(Solver):
+cdef class Newton(Model):
     """How one α is solved where the loss is not quadratic."""
 
     def __init__(self, *args):
-        Solver.__init__(self, *args)
-        cdef Py_ssize_t p = max(self.X.p, 1)
-        if self.loss.quadratic:
-            return
-        self._v, self._over_v, self._base = (np.zeros(self.X.n) for _ in range(3))
-        self._mean_v, self._h_v = np.zeros(p), np.zeros(p)
-        self.made = np.zeros(p, dtype=np.int32)
-        self.truth = self.model = self.q
-        self.model.w, self.model.over = &self._v[0], &self._over_v[0]
-        self.model.mean, self.model.h = &self._mean_v[0], &self._h_v[0]
-
-    cdef void face(self, const residual_t *q) noexcept nogil:
-        """Weights, means, curvatures and units are those of the loss, or of its model."""
-        self.q.w, self.q.over, self.q.mean, self.q.h = q.w, q.over, q.mean, q.h
-        self.pen.unit = 1 if q == &self.truth else 1 / self.total
-
-    cdef void linearise(self) noexcept nogil:
-        """A new model, at η as it stands."""
-        cdef Py_ssize_t i
-        self.total = 0
-        for i in range(self.q.n):
-            self._v[i] = fmax(self._bent[i], FAINT * self.truth.w[i])
-            self.total += self._v[i]
-        for i in range(self.q.n):
-            self._v[i] /= self.total
-            self._over_v[i] = 1 / self._v[i] if self._v[i] > 0 else 0
-        self.models += 1
-        self.matched = False
-
-    cdef void weigh(self) noexcept nogil:
-        """Mean and curvature, under the model's weights, of the working columns that do not have them yet."""
-        cdef Py_ssize_t k, j
-        cdef double out[3]
-        for k in range(self.size):
-            j = self.ids[k]
-            if self.made[j] == self.models:
-                continue
-            settle(&self.cols.line[self.cols.slot[j]], &self._v[0], self._mean[j], out)
-            self._mean_v[j], self._h_v[j] = 0, out[1] + out[0] * out[0]
-            if self.profile:
-                self._h_v[j] = out[1]
-                self._mean_v[j] = out[0] - (self.cols.shift[j] if self.cols.shift != NULL else 0)
-            self._h_v[j] = fmax(self._h_v[j], FAINT * self.truth.h[j])
-            self.made[j] = self.models
-            self.reads += self.cols.line[self.cols.slot[j]].size
+        Model.__init__(self, *args)
+        if not self.loss.quadratic:
+            self._base, self.tied = np.zeros(self.X.n), np.zeros(max(self.X.p, 1), dtype=np.int32)
 
     cdef bint quiet(self, double alpha) noexcept nogil:
         """Whether no working column that is zero wants to be otherwise."""
@@ -95,9 +52,13 @@ cdef class Newton(Solver):
             return True
         for k in range(self.size):
             j = self.ids[k]
-            if self.q.b[j] == 0 and self.excess(alpha, j, noise, 1) > 0:
+            if self.q.b[j] == 0 and self.excess(alpha, j, noise, 1) > 0 and not self.tie(alpha, j):
                 return False
         return True
+
+    cdef bint tie(self, double alpha, Py_ssize_t j) noexcept nogil:
+        """Whether column j depends on active ones that, at their best, leave it where it is (one of x and 1 − x)."""
+        return self.tied[j] == self.models and self.excess(alpha, j, 0, SLIGHT) <= 0
 
     cdef bint stale(self, double now, double before, double aim) noexcept nogil:
         """Whether a new model costs less than the steps that it would save, at the rate of the last one."""
@@ -134,6 +95,8 @@ cdef class Newton(Solver):
             status = self.step_on_model(alpha / self.total)
             if status != OK:
                 return status
+            if steps == 0:
+                self.anticipate()
             self.used += 1
             if not self.land(alpha, &value, &shortened):
                 return ROUNDING
@@ -144,9 +107,9 @@ cdef class Newton(Solver):
 
     cdef status_t step_on_model(self, double a) noexcept nogil:
         """b moves to where the model, α and all in its units, has its minimum on the working set, or nearer to it."""
-        cdef Py_ssize_t i, k, entered = 0, refused = -1
+        cdef Py_ssize_t i, k, entered = 0, refused
         cdef status_t status = OK
-        self.current = False
+        self.current, self.refusals = False, 0
         for i in range(self.q.n):
             self._base[i] = self._eta[i] - self.b0
         self.in_units()
@@ -168,19 +131,15 @@ cdef class Newton(Solver):
             self._ahead[self.ids[k]] = self.q.b[self.ids[k]]
         if status == OK and not self.active.descend(&self.q, self.pen, a, &self._c[0], &self._inside[0]):
             status = UNFIT
-        if status == OK and entered == 0 and refused >= 0:
-            status = self.trade(a, refused)
+        for k in range(self.refusals):
+            if status == OK and entered == 0 and not self.tie(a, self.picked[k]):
+                status = self.trade(a, self.refusals)
+                break
         if status == UNFIT:  # dependent columns, or too many
             self.step_back()
             status = self.creep(a)
         self.face(&self.truth)
         return status
-
-    cdef void in_units(self) noexcept nogil:
-        """r in those of the model"""
-        cdef Py_ssize_t i
-        for i in range(self.q.n):
-            self.q.r[i] /= self.total
 
     cdef void step_back(self) noexcept nogil:
         """b and r are again what they were when the step began; the active set is not."""
@@ -194,16 +153,23 @@ cdef class Newton(Solver):
         self.in_units()
         self.face(&self.model)
 
-    cdef status_t trade(self, double a, Py_ssize_t j) noexcept nogil:
-        """Column j depends on the active ones: if it still wants in when they are at their best, one of them leaves."""
-        cdef Py_ssize_t k, i
+    cdef status_t trade(self, double a, Py_ssize_t m) noexcept nogil:
+        """m columns (`picked`) depend on active ones: where these, at their best, leave one eager, one of them goes."""
+        cdef Py_ssize_t k, i, j = -1
+        cdef double over, most = 0, noise = 4e-15 * sqrt(energy(&self.q))
         cdef status_t status
         for k in range(self.size):
             i = self.ids[k]
             if self.q.b[i] != self._ahead[i]:
                 move(&self.q, &self.cols.line[self.cols.slot[i]], i, self.q.b[i] - self._ahead[i])
-        self.reads += correlate(&self.q, self.cols, &j, 1, &self._c[0])
-        if self._inside[j] == ACTIVE or not self.excess(a, j, 4e-15 * sqrt(energy(&self.q)), 10) > 0:
+        self.reads += correlate(&self.q, self.cols, self.picked, m, &self._c[0])
+        for k in range(m):
+            i = self.picked[k]
+            over = self.excess(a, i, noise, 10) / sqrt(self.q.h[i])
+            self.tied[i] = 0 if over > 0 else self.models
+            if over > most and self._inside[i] != ACTIVE:
+                most, j = over, i
+        if j < 0:
             return OK
         status = self.exchange(a, j)
         if status == UNFIT:
@@ -248,7 +214,7 @@ cdef class Newton(Solver):
         self.refresh()
         for _ in range(HALVINGS):
             new = self.objective(alpha)
-            if new <= value[0] + NOISE * self.scale:
+            if new <= value[0] + NOISE * sqrt(self.q.n) * self.scale:
                 value[0] = new
                 return True
             shortened[0] = True
@@ -306,14 +272,6 @@ cdef class Newton(Solver):
             most = fmax(most, fabs(self._eta[i] - self._ray[i]))
         return most
 
-    cdef void tangent(self, double alpha, double *v) noexcept nogil:
-        if self.loss.quadratic:
-            Workspace.tangent(self, alpha, v)
-        else:
-            self.face(&self.model)
-            Workspace.tangent(self, alpha / self.total, v)
-            self.face(&self.truth)
-
     cdef status_t attempt(self, double alpha, double tol, long max_iter, measure_t *out) noexcept nogil:
         """Working set → Newton's steps → certificate, until the certificate holds."""
         if self.loss.quadratic:
@@ -328,7 +286,7 @@ cdef class Newton(Solver):
         if ended == OK or ended == UNFIT:
             if self.foresee(alpha, &added) != OK:
                 return NO_MEMORY
-            ended = UNFIT
+            ended = UNFIT if added else ended
         while True:
             if ended == UNFIT:
                 ended = self.follow(alpha, aim, max_iter, LONG)
@@ -342,6 +300,7 @@ cdef class Newton(Solver):
             if status != OK:
                 return status
             if ended == MAX_ITER or added == 0 and (done or ended == ROUNDING):
+                self.learn()
                 return OK if done else ended
             if added == 0:  # the working set is better than that: it was solved to `aim`
                 aim *= 0.1

@@ -12,6 +12,7 @@ cdef class Solver(Screen):
     cdef bint far                      # α is not near the last one
     cdef int pause, patience           # α's until descent is tried again where a factor is dear
     cdef Conjugate gradients
+    cdef Py_ssize_t refusals           # columns, in `picked`, that were too dependent to become active
     cdef status_t leap(self, double alpha, double tol) noexcept nogil
     cdef status_t enter(self, double alpha, Py_ssize_t k, Py_ssize_t *ids, Py_ssize_t *refused) noexcept nogil
     cdef double excess(self, double alpha, Py_ssize_t j, double noise, double slack) noexcept nogil

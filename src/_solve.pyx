@@ -190,7 +190,7 @@ cdef class Solver(Screen):
                 self.picked[m] = j
                 m += 1
         status = self.enter(alpha, m, self.picked, &count)
-        entered[0], refused[0] = m - count, -1
+        entered[0], refused[0], self.refusals = m - count, -1, count
         for k in range(count):  # below ten times the rounding a dependent column is a tie
             j = self.picked[k]
             over = self.excess(alpha, j, noise, 10) / sqrt(self.q.h[j])

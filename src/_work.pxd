@@ -44,6 +44,7 @@ cdef class Workspace:
     cdef void recentre(self) noexcept nogil
     cdef void refresh(self) noexcept nogil
     cdef void respond(self) noexcept nogil
+    cdef void refine(self, double step) noexcept nogil
     cdef Py_ssize_t support(self) noexcept nogil
     cdef bint stopped(self) noexcept nogil
     cdef double intercept(self) noexcept nogil

@@ -23,6 +23,9 @@ cdef extern from "Python.h":
 cdef enum:
     SLICE = 16777216  # multiply-adds between two looks for Ctrl-C, about 10 ms
 
+cdef double FINE = 1e-14  # of P_null: what residuals may sum up to
+cdef double SHORT = 1e-7  # the longest step of an intercept whose square does not count
+
 
 cdef class Workspace:
     """One problem and what solving it needs; X is shared, everything else here belongs to the call."""
@@ -156,8 +159,20 @@ cdef class Workspace:
         self.q.rsum = self.loss.slope(&self._eta[0], 0, self.q.r, &self._bent[0], &total)
         if not self.profile:
             self.q.rsum = 0
+        elif FINE * self.scale < fabs(self.q.rsum) < SHORT * total and not self.loss.quadratic:
+            self.refine(self.q.rsum / total)
         self.lost = 0 if self.loss.quadratic else fabs(self.q.rsum)
         self.recentre()
+
+    cdef void refine(self, double step) noexcept nogil:
+        """A last step of the intercept, too short for its curvature to change: makes up for the rounding of sums."""
+        cdef Py_ssize_t i
+        self.b0 += step
+        self.q.rsum = 0
+        for i in range(self.q.n):
+            self._eta[i] += step
+            self.q.r[i] -= step * self._bent[i]
+            self.q.rsum += self.q.r[i]
 
     cdef void renew(self) noexcept nogil:
         """A fresh residual, free columns at their best, centred."""

@@ -357,6 +357,36 @@ def test_bad_input(family: Any, y: Any, words: str) -> None:
             families.Tweedie(power)
 
 
+def levels(rng: Any, n: int, k: int) -> Array:
+    """(n, k) a column for each level, as tables are often encoded: they sum to 1."""
+    return np.eye(k)[rng.integers(0, k, n)]
+
+
+@every_family
+def test_columns_that_tie_do_not_wait_for_rounding(family: str) -> None:
+    """Of x and 1 − x one stays at zero with its correlation at the threshold; steps end when the gap is small."""
+    rng = np.random.default_rng(3)
+    X = np.hstack([levels(rng, 700, k) for k in (2, 2, 5, 9)] + [rng.standard_normal((700, 2))])
+    eta = X @ rng.standard_normal(20) * 0.7 - 0.5
+    draws: Options = {"binomial": lambda: rng.random(700) < ss.expit(eta), "poisson": lambda: rng.poisson(np.exp(eta))}
+    y = draws.get(family, lambda: rng.gamma(2, np.exp(eta) / 2))().astype(float)
+    path = proved(np.asfortranarray(X), y, family, n_alphas=40, eps=1e-3, early_stop=False, tol=1e-4)
+    assert path.n_iter.max() <= 6, path.n_iter
+
+
+@pytest.mark.parametrize(("n", "level"), [(2000, 1e6), (2000, 1e3), (200_000, 1e5), (200_000, 0.1)])
+def test_sums_of_many_rows_and_large_counts_keep_their_digits(n: int, level: float) -> None:
+    """The deviance is of the order of 1 where counts are a million: it is not a difference of sums of these."""
+    rng = np.random.default_rng(5)
+    X = rng.standard_normal((n, 3))
+    y = rng.poisson(level * np.exp(0.3 * X[:, 0] / max(1, np.sqrt(level)))).astype(float)
+    path = fit_path(X, y, family="poisson", n_alphas=20, eps=1e-3, early_stop=False, tol=1e-10)
+    assert (path.status == "converged").all(), path.gaps
+    truth = Truth(X, y, "poisson")
+    for k in (7, 19):
+        assert truth.gap(float(path.alphas[k]), coefs_of(path)[k]) <= 2e-10
+
+
 @st.composite
 def designs(draw: st.DrawFn) -> tuple[str, Array, Array, Options]:
     """Few rows, columns that are equal, proportional, sums, constant, huge, tiny."""

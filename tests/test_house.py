@@ -20,6 +20,7 @@ FLOORS = [
     {"_work"},
     {"_screen"},
     {"_solve"},
+    {"_model"},
     {"_newton"},
     {"_path", "_moments", "_grouped", "_softmax", "_tilted", "_tally"},
     {"problem", "result", "store", "validation", "conventions", "errors", "blas", "unpenalised", "condense", "gram",
