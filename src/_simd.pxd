@@ -47,6 +47,45 @@ cdef extern from *:
         out[0] = REGFAST_SUM(s0) + s; \\
         out[1] = REGFAST_SUM(t0) + t; \\
     } \\
+    REGFAST_SIMD static void regfast_dot4_##S(const char *const *x, const double *m, const double *v, Py_ssize_t n, \\
+                                              double *out) { \\
+        const T *x0 = (const T *)x[0], *x1 = (const T *)x[1], *x2 = (const T *)x[2], *x3 = (const T *)x[3]; \\
+        regfast_v8 s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0}, t0 = {0}, t1 = {0}, t2 = {0}, t3 = {0}; \\
+        Py_ssize_t i = 0; \\
+        for (; i + 16 <= n; i += 16) { \\
+            regfast_v8 a = REGFAST_LOAD_f64(v + i), b = REGFAST_LOAD_f64(v + i + 8); \\
+            s0 += (REGFAST_LOAD_##S(x0 + i) - m[0]) * a; t0 += (REGFAST_LOAD_##S(x0 + i + 8) - m[0]) * b; \\
+            s1 += (REGFAST_LOAD_##S(x1 + i) - m[1]) * a; t1 += (REGFAST_LOAD_##S(x1 + i + 8) - m[1]) * b; \\
+            s2 += (REGFAST_LOAD_##S(x2 + i) - m[2]) * a; t2 += (REGFAST_LOAD_##S(x2 + i + 8) - m[2]) * b; \\
+            s3 += (REGFAST_LOAD_##S(x3 + i) - m[3]) * a; t3 += (REGFAST_LOAD_##S(x3 + i + 8) - m[3]) * b; } \\
+        for (int k = 0; i < n; i++, k++) { \\
+            double a = ((double)x0[i] - m[0]) * v[i], b = ((double)x1[i] - m[1]) * v[i]; \\
+            double c = ((double)x2[i] - m[2]) * v[i], d = ((double)x3[i] - m[3]) * v[i]; \\
+            if (k < 8) { s0[k] += a; s1[k] += b; s2[k] += c; s3[k] += d; } \\
+            else { t0[k - 8] += a; t1[k - 8] += b; t2[k - 8] += c; t3[k - 8] += d; } } \\
+        s0 += t0; s1 += t1; s2 += t2; s3 += t3; \\
+        out[0] = REGFAST_SUM(s0); out[1] = REGFAST_SUM(s1); out[2] = REGFAST_SUM(s2); out[3] = REGFAST_SUM(s3); \\
+    } \\
+    REGFAST_SIMD static void regfast_axpy4_##S(const char *const *x, const double *m, const double *a, \\
+                                               double *restrict v, Py_ssize_t n) { \\
+        const T *x0 = (const T *)x[0], *x1 = (const T *)x[1], *x2 = (const T *)x[2], *x3 = (const T *)x[3]; \\
+        const double a0 = a[0], a1 = a[1], a2 = a[2], a3 = a[3], m0 = m[0], m1 = m[1], m2 = m[2], m3 = m[3]; \\
+        for (Py_ssize_t i = 0; i < n; i++) { \\
+            double s = v[i] + a0 * ((double)x0[i] - m0); \\
+            s += a1 * ((double)x1[i] - m1); \\
+            s += a2 * ((double)x2[i] - m2); \\
+            v[i] = s + a3 * ((double)x3[i] - m3); } \\
+    } \\
+    REGFAST_SIMD static void regfast_waxpy4_##S(const char *const *x, const double *m, const double *a, \\
+                                                const double *w, double *restrict v, Py_ssize_t n) { \\
+        const T *x0 = (const T *)x[0], *x1 = (const T *)x[1], *x2 = (const T *)x[2], *x3 = (const T *)x[3]; \\
+        const double a0 = a[0], a1 = a[1], a2 = a[2], a3 = a[3], m0 = m[0], m1 = m[1], m2 = m[2], m3 = m[3]; \\
+        for (Py_ssize_t i = 0; i < n; i++) { \\
+            double s = v[i] + a0 * (((double)x0[i] - m0) * w[i]); \\
+            s += a1 * (((double)x1[i] - m1) * w[i]); \\
+            s += a2 * (((double)x2[i] - m2) * w[i]); \\
+            v[i] = s + a3 * (((double)x3[i] - m3) * w[i]); } \\
+    } \\
     REGFAST_SIMD static void regfast_gauge_##S(const T *x, double m, const double *w, const double *u, Py_ssize_t n, \\
                                                double *out) { \\
         regfast_v8 s0 = {0}, s1 = {0}, t0 = {0}, t1 = {0}, r0 = {0}, r1 = {0}; \\
@@ -242,8 +281,16 @@ cdef extern from *:
                           double *out) noexcept nogil
     void regfast_dot2_f32(const float *x, double m, const double *v, const double *w, Py_ssize_t n,
                           double *out) noexcept nogil
+    void regfast_dot4_f64(const char **x, const double *m, const double *v, Py_ssize_t n, double *out) noexcept nogil
+    void regfast_axpy4_f64(const char **x, const double *m, const double *a, double *v, Py_ssize_t n) noexcept nogil
+    void regfast_waxpy4_f64(const char **x, const double *m, const double *a, const double *w, double *v,
+                            Py_ssize_t n) noexcept nogil
     void regfast_gauge_f64(const double *x, double m, const double *w, const double *u, Py_ssize_t n,
                            double *out) noexcept nogil
+    void regfast_dot4_f32(const char **x, const double *m, const double *v, Py_ssize_t n, double *out) noexcept nogil
+    void regfast_axpy4_f32(const char **x, const double *m, const double *a, double *v, Py_ssize_t n) noexcept nogil
+    void regfast_waxpy4_f32(const char **x, const double *m, const double *a, const double *w, double *v,
+                            Py_ssize_t n) noexcept nogil
     void regfast_gauge_f32(const float *x, double m, const double *w, const double *u, Py_ssize_t n,
                            double *out) noexcept nogil
     void regfast_rows_f64(const char *x, Py_ssize_t stride, Py_ssize_t rows, const double *m, const double *a,

@@ -8,7 +8,7 @@ from libc.math cimport INFINITY, sqrt
 from regfast._active cimport search
 from regfast._conjugate cimport Conjugate
 from regfast._gap cimport certificate
-from regfast._residual cimport correlate, energy, move
+from regfast._residual cimport correlate, energy, move_all
 from regfast._screen cimport Screen
 from regfast._state cimport ACTIVE, INTERRUPTED, MAX_ITER, NO_MEMORY, OK, ROUNDING, UNFIT, WORKING, measure_t, status_t
 
@@ -61,9 +61,8 @@ cdef class Solver(Screen):
         if t > 0:
             self.active.take(&self.q, self.pen, alpha, &self._c[0], t, &self._inside[0])
             for i in range(m):
-                j = self.active.id[i]
-                if self.q.b[j] != self.old[i]:
-                    move(&self.q, &self.cols.line[self.cols.slot[j]], j, self.q.b[j] - self.old[i])
+                self.old[i] = self.q.b[self.active.id[i]] - self.old[i]
+            move_all(&self.q, self.cols, self.active.id, m, self.old)
         self.active.clear()
         self.reads += self.gradients.read - read
         return INTERRUPTED if self.due(<Py_ssize_t> (self.gradients.read - read)) else OK
@@ -241,9 +240,8 @@ cdef class Solver(Screen):
                 self.picked[k], self.old[k] = j, self.q.b[j]
             count = self.active.descend(&self.q, self.pen, alpha, &self._c[0], &self._inside[0])
             for k in range(m):
-                j = self.picked[k]
-                if self.q.b[j] != self.old[k]:
-                    move(&self.q, &self.cols.line[self.cols.slot[j]], j, self.q.b[j] - self.old[k])
+                self.old[k] = self.q.b[self.picked[k]] - self.old[k]
+            move_all(&self.q, self.cols, self.picked, m, self.old)
             if count == 0:
                 self.matched = False
                 return UNFIT

@@ -4,12 +4,13 @@
 # float64 as the user stored them, all arithmetic is float64.
 from libc.stdint cimport int32_t, int64_t
 
-from regfast._simd cimport (regfast_axpy_f32, regfast_axpy_f64, regfast_deviate_f32, regfast_deviate_f64,
-                            regfast_dot2_f32, regfast_dot2_f64, regfast_dot_f32, regfast_dot_f64,
+from regfast._simd cimport (regfast_axpy4_f32, regfast_axpy4_f64, regfast_axpy_f32, regfast_axpy_f64,
+                            regfast_deviate_f32, regfast_deviate_f64, regfast_dot2_f32, regfast_dot2_f64,
+                            regfast_dot4_f32, regfast_dot4_f64, regfast_dot_f32, regfast_dot_f64,
                             regfast_gathers_f32_i32, regfast_gathers_f32_i64, regfast_gathers_f64_i32,
                             regfast_gathers_f64_i64, regfast_gauge_f32, regfast_gauge_f64, regfast_prefetch,
                             regfast_rows_f32, regfast_rows_f64, regfast_spread_f32, regfast_spread_f64,
-                            regfast_waxpy_f32, regfast_waxpy_f64)
+                            regfast_waxpy4_f32, regfast_waxpy4_f64, regfast_waxpy_f32, regfast_waxpy_f64)
 
 ctypedef fused real_t:
     float
@@ -122,6 +123,59 @@ cdef inline void add_rows(const line_t *a, Py_ssize_t stride, Py_ssize_t count, 
         regfast_rows_f64(a.x, stride, count, m, s, v, a.size)
     else:
         regfast_rows_f32(a.x, stride, count, m, s, v, a.size)
+
+
+# ---- four dense columns at once: what they meet comes from its cache once for all; the bits are those of one by one
+
+cdef struct four_t:
+    const char *x[4]
+    double shift[4]
+
+
+cdef inline bint abreast(const line_t *a, four_t *out) noexcept nogil:
+    """Whether four lines are dense and of one kind, as what the verbs below need."""
+    cdef int k
+    for k in range(4):
+        if a[k].kind & SPARSE or a[k].kind != a[0].kind:
+            return False
+        out.x[k], out.shift[k] = a[k].x, a[k].shift
+    return True
+
+
+cdef inline bint dot4(const line_t *a, const double *v, double *out) noexcept nogil:
+    """out_k = `dot` of a[k] and v; False: the four lines do not go together"""
+    cdef four_t f
+    if not abreast(a, &f):
+        return False
+    if a.kind == DOUBLE:
+        regfast_dot4_f64(f.x, f.shift, v, a.size, out)
+    else:
+        regfast_dot4_f32(f.x, f.shift, v, a.size, out)
+    return True
+
+
+cdef inline bint axpy4(const line_t *a, const double *s, double *v) noexcept nogil:
+    """`axpy` of s[k] and a[k]; False: the four lines do not go together"""
+    cdef four_t f
+    if not abreast(a, &f):
+        return False
+    if a.kind == DOUBLE:
+        regfast_axpy4_f64(f.x, f.shift, s, v, a.size)
+    else:
+        regfast_axpy4_f32(f.x, f.shift, s, v, a.size)
+    return True
+
+
+cdef inline bint waxpy4(const line_t *a, const double *s, const double *w, double *v) noexcept nogil:
+    """`waxpy` of s[k] and a[k]; False: the four lines do not go together"""
+    cdef four_t f
+    if not abreast(a, &f):
+        return False
+    if a.kind == DOUBLE:
+        regfast_waxpy4_f64(f.x, f.shift, s, w, v, a.size)
+    else:
+        regfast_waxpy4_f32(f.x, f.shift, s, w, v, a.size)
+    return True
 
 
 cdef inline void waxpy(const line_t *a, double s, const double *w, double *v) noexcept nogil:

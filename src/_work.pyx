@@ -13,9 +13,8 @@ from regfast._cd cimport settle, sweep
 from regfast._design cimport Columns, Design
 from regfast._loss cimport Loss
 from regfast._penalty cimport Penalty
-from regfast._residual cimport correlate, move
+from regfast._residual cimport combine, correlate, move_all
 from regfast._state cimport INTERRUPTED, OK, measure_t, residual_t, status_t
-from regfast._vec cimport axpy, line_t
 
 cdef extern from "Python.h":
     int PyErr_CheckSignals() except -1
@@ -106,14 +105,13 @@ cdef class Workspace:
     cdef void tangent(self, double alpha, double *v) noexcept nogil:
         """v = −∂r/∂α on the active columns as they stand, centred."""
         cdef residual_t t = self.q
-        cdef Py_ssize_t i, j
+        cdef Py_ssize_t i
         t.r, t.rsum = v, 0
         memset(v, 0, t.n * sizeof(double))
         self.active.tangent(self.pen, alpha, self.q.b)
+        move_all(&t, self.cols, self.active.id, self.active.m, self.active.step)
         for i in range(self.active.m):
-            j = self.active.id[i]
-            move(&t, &self.cols.line[self.cols.slot[j]], j, self.active.step[i])
-            self.reads += self.cols.line[self.cols.slot[j]].size
+            self.reads += self.cols.line[self.cols.slot[self.active.id[i]]].size
         for i in range(t.n):
             v[i] -= t.rsum * t.w[i]
 
@@ -140,13 +138,9 @@ cdef class Workspace:
 
     cdef void refresh(self) noexcept nogil:
         """Residual, intercept and linear predictor anew from the coefficients: no drift survives it."""
-        cdef Py_ssize_t k, m = self.support()
-        cdef line_t *x
+        cdef Py_ssize_t m = self.support()
         self.loss.begin(&self._eta[0])
-        for k in range(m):
-            x = &self.cols.line[self.cols.slot[self.picked[k]]]
-            axpy(x, self.q.b[self.picked[k]], &self._eta[0])
-            self.reads += x.size
+        self.reads += combine(self.cols, self.picked, m, self.q.b, &self._eta[0])
         self.respond()
 
     cdef void respond(self) noexcept nogil:
