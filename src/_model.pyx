@@ -86,8 +86,8 @@ cdef class Model(Solver):
         cdef Py_ssize_t k, j
         cdef double b, new
         self.turn += 1
-        self.foretold = self.models if self.matched else -1
-        for k in range(self.active.m):
+        self.foretold = self.models if self.matched else -1  # (coordinates that crept foretell nothing)
+        for k in range(self.active.m if self.matched else 0):
             j = self.active.id[k]
             b, new = self.q.b[j], self.q.b[j] + self._memo[j]
             if self.stamp[j] == 1 - self.turn and new * b > 0 and self.pen.low(j) < new < self.pen.high(j):
