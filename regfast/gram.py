@@ -75,7 +75,7 @@ def centred_gram(data: Data, w: Float, mean: Float, e: Float, pull: Float,
         near = bool((mean**2 <= NEAR**2 * np.diagonal(out)).all())
     if not near:
         found = np.zeros((1, len(mean) + 2, len(mean) + 2))
-        tally(data.design, mean, np.sqrt(w), e, np.zeros(n, dtype=np.int32), 0, found, stop)
+        tally(data.design, mean, np.sqrt(w), e, np.zeros(n, dtype=np.int32), 0, 1, found, stop)
         about = sums(found[0])
         pull = about.xe if centred else about.xe + mean * about.e
         out, mean = about.xx - np.outer(about.x, about.x), mean + about.x

@@ -124,7 +124,7 @@ def _tally(problem: Problem, which: NDArray[Any], count: int, workers: int) -> l
     out = np.zeros((count, p + 2, p + 2))
 
     def some(first: int, end: int) -> None:
-        tally(problem.data.design, problem.mean, root, e, which, first, out[first:end], stop)
+        tally(problem.data.design, problem.mean, root, e, which, first, count, out[first:end], stop)
 
     bounds = np.linspace(0, count, min(workers, count) + 1).astype(int)
     with single_threaded():

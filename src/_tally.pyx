@@ -20,31 +20,31 @@ cdef enum:
 
 
 def tally(Design X, const double[::1] mean, const double[::1] root, const double[::1] e, const int32_t[::1] which,
-          int first, double[:, :, ::1] out, const int32_t[::1] stop=None):
+          int first, int total, double[:, :, ::1] out, const int32_t[::1] stop=None):
     """out (sets, p + 2, p + 2), below the diagonals, += those sums of the rows with which[i] − first in [0, sets).
 
-    X is dense; root (n,) = √w. Once stop[0] is not 0, KeyboardInterrupt gives it up.
+    X is dense; root (n,) = √w; `total` sets there are in all: blocks, and so the order of every sum, do not depend on
+    how many of them are asked for. Once stop[0] is not 0, KeyboardInterrupt gives it up.
     """
-    cdef Py_ssize_t i = 0, j, k, m, a, p = X.p, sets = out.shape[0]
-    cdef Py_ssize_t size = min(X.n, max(SOME * sets, BLOCK // (p + 2)))
+    cdef Py_ssize_t i, j, k, m, a, start, p = X.p, sets = out.shape[0]
+    cdef Py_ssize_t size = min(X.n, max(SOME * total, BLOCK // (p + 2)))
     cdef Py_ssize_t[::1] ids = np.empty(size, dtype=np.intp), end = np.empty(sets + 1, dtype=np.intp)
     cdef Py_ssize_t[::1] found = np.empty(size, dtype=np.intp)
     cdef double[::1] weight = np.empty(size), pack = np.empty(size * (p + 2))
     cdef bint by_column
     cdef int width = <int> (p + 2), rows, apart
     cdef double one = 1
-    while i < X.n:
+    for start in range(0, X.n, size):
         if stop is not None and stop[0]:
             raise KeyboardInterrupt
         PyErr_CheckSignals()
         with nogil:
             end[:], m = 0, 0
-            while i < X.n and m < size:
+            for i in range(start, min(start + size, X.n)):
                 if 0 <= which[i] - first < sets:
                     found[m] = i
                     end[which[i] - first + 1] += 1
                     m += 1
-                i += 1
             for k in range(1, sets + 1):  # where each set begins …
                 end[k] += end[k - 1]
             for k in range(m):

@@ -92,10 +92,14 @@ def test_a_perfect_fit_is_scored_by_its_rows() -> None:
     assert 0 < cv.scores[:, -1].max() < 1e-15 * np.var(y)
 
 
-@pytest.mark.parametrize("X", [MIXED, np.asfortranarray(MIXED)], ids=["C", "F"])
-def test_threads_share_out_the_folds_and_change_no_bit(X: Array) -> None:
-    folds = [(np.flatnonzero(np.arange(N) % 7 != k), np.flatnonzero(np.arange(N) % 7 == k)) for k in range(7)]
-    alone, shared = (hold_out(prepare(X, Y, sample_weight=W), folds, 100, workers)[1] for workers in (1, 3))
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_threads_share_out_the_folds_and_change_no_bit(order: Any) -> None:
+    """Of rows that take many blocks."""
+    n = 10 * N
+    X, y, w = np.asarray(np.tile(MIXED, (10, 1)), order=order), np.tile(Y, 10), np.tile(W, 10)
+    which = RNG.integers(0, 7, n)
+    folds = [(np.flatnonzero(which != k), np.flatnonzero(which == k)) for k in range(7)]
+    alone, shared = (hold_out(prepare(X, y, sample_weight=w), folds, 100, workers)[1] for workers in (1, 3))
     for one, other in zip(alone, shared, strict=True):
         assert one is not None
         assert other is not None
