@@ -14,9 +14,10 @@ cdef class Model(Solver):
     cdef int32_t turn, foretold        # α's so far; the model of the first step at this one
     cdef double[::1] _memo             # (p,) where that step put a coefficient, or what it fell short by at the last α
     cdef int32_t[::1] stamp            # (p,) `turn` of the one, −`turn` of the other
+    cdef double last, hop              # the α before this one, and log of what it was of the one before it
     cdef void face(self, const residual_t *q) noexcept nogil
     cdef void linearise(self) noexcept nogil
     cdef void weigh(self) noexcept nogil
     cdef void in_units(self) noexcept nogil
-    cdef void anticipate(self) noexcept nogil
-    cdef void learn(self) noexcept nogil
+    cdef void anticipate(self, double alpha) noexcept nogil
+    cdef void learn(self, double alpha) noexcept nogil

@@ -3,6 +3,8 @@
 At η the loss is, to second order, ½ Σ v (z − b0 − Xb)² with v = w ∂²ℓ/∂η² and v (z − η) = r. With v scaled to sum 1,
 and r and α with it, that is a problem as `_solve` knows it, on the same working and active set.
 """
+from libc.math cimport fmax, fmin, log
+
 import numpy as np
 
 from regfast._solve cimport Solver
@@ -81,22 +83,25 @@ cdef class Model(Solver):
 
     # ---- what a model that is kept from α to α falls short by: it changes little, and so can be made up for
 
-    cdef void anticipate(self) noexcept nogil:
-        """After the first step at an α: go on by what that step fell short by at the last α."""
+    cdef void anticipate(self, double alpha) noexcept nogil:
+        """After the first step at an α: go on by what that step fell short by at the last α, where α hops as far."""
         cdef Py_ssize_t k, j
-        cdef double b, new
+        cdef double b, new, hop = log(self.last / alpha) if self.last > 0 else 0
+        cdef double share = fmax(0, fmin(hop / self.hop, 1)) if self.hop != 0 else 0
         self.turn += 1
+        self.hop = hop
         self.foretold = self.models if self.matched else -1  # (coordinates that crept foretell nothing)
         for k in range(self.active.m if self.matched else 0):
             j = self.active.id[k]
-            b, new = self.q.b[j], self.q.b[j] + self._memo[j]
+            b, new = self.q.b[j], self.q.b[j] + share * self._memo[j]
             if self.stamp[j] == 1 - self.turn and new * b > 0 and self.pen.low(j) < new < self.pen.high(j):
                 self.q.b[j] = new
             self._memo[j], self.stamp[j] = b, self.turn
 
-    cdef void learn(self) noexcept nogil:
+    cdef void learn(self, double alpha) noexcept nogil:
         """At the end of an α: what was that?"""
         cdef Py_ssize_t k, j
+        self.last = alpha
         if self.foretold == self.models and self.matched:
             for k in range(self.active.m):
                 j = self.active.id[k]

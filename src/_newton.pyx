@@ -96,7 +96,7 @@ cdef class Newton(Model):
             if status != OK:
                 return status
             if steps == 0:
-                self.anticipate()
+                self.anticipate(alpha)
             self.used += 1
             if not self.land(alpha, &value, &shortened):
                 return ROUNDING
@@ -300,7 +300,7 @@ cdef class Newton(Model):
             if status != OK:
                 return status
             if ended == MAX_ITER or added == 0 and (done or ended == ROUNDING):
-                self.learn()
+                self.learn(alpha)
                 return OK if done else ended
             if added == 0:  # the working set is better than that: it was solved to `aim`
                 aim *= 0.1
