@@ -3,6 +3,10 @@ from libc.stdint cimport int32_t
 from regfast._solve cimport Solver
 from regfast._state cimport residual_t
 
+cdef enum:
+    UNASKED = -1  # no step has been made at this α
+    NOTHING = -2  # one that foretells nothing
+
 
 cdef class Model(Solver):
     cdef double total                  # Σ w ∂²ℓ/∂η² where the model was made; 0: there is none yet

@@ -26,6 +26,7 @@ cdef class Model(Solver):
         self._v, self._over_v = np.zeros(self.X.n), np.zeros(self.X.n)
         self._mean_v, self._h_v, self._memo = (np.zeros(p) for _ in range(3))
         self.made, self.stamp = (np.zeros(p, dtype=np.int32) for _ in range(2))
+        self.foretold = UNASKED
         self.truth = self.model = self.q
         self.model.w, self.model.over = &self._v[0], &self._over_v[0]
         self.model.mean, self.model.h = &self._mean_v[0], &self._h_v[0]
@@ -89,8 +90,7 @@ cdef class Model(Solver):
         cdef double b, new, hop = log(self.last / alpha) if self.last > 0 else 0
         cdef double share = fmax(0, fmin(hop / self.hop, 1)) if self.hop != 0 else 0
         self.turn += 1
-        self.hop = hop
-        self.foretold = self.models if self.matched else -1  # (coordinates that crept foretell nothing)
+        self.foretold = self.models if self.matched else NOTHING  # (coordinates that crept foretell nothing)
         for k in range(self.active.m if self.matched else 0):
             j = self.active.id[k]
             b, new = self.q.b[j], self.q.b[j] + share * self._memo[j]
@@ -101,10 +101,11 @@ cdef class Model(Solver):
     cdef void learn(self, double alpha) noexcept nogil:
         """At the end of an α: what was that?"""
         cdef Py_ssize_t k, j
+        self.hop = log(self.last / alpha) if self.last > 0 else 0
         self.last = alpha
         if self.foretold == self.models and self.matched:
             for k in range(self.active.m):
                 j = self.active.id[k]
                 if self.stamp[j] == self.turn:
                     self._memo[j], self.stamp[j] = self.q.b[j] - self._memo[j], -self.turn
-        self.foretold = -1
+        self.foretold = UNASKED

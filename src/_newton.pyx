@@ -11,7 +11,7 @@ import numpy as np
 
 from regfast._gap cimport certificate
 from regfast._residual cimport correlate, energy, move
-from regfast._model cimport Model
+from regfast._model cimport UNASKED, Model
 from regfast._screen cimport Screen
 from regfast._solve cimport Solver
 from regfast._state cimport (ACTIVE, INTERRUPTED, MAX_ITER, NO_MEMORY, OK, ROUNDING, SEPARATED, UNFIT, WORKING, level_t,
@@ -32,7 +32,7 @@ cdef double MOVING = 0.01  # by which Newton's steps still move a row where ther
 cdef double CREEPING = 0.2  # as much nearer where coordinates descend: gap and error are of one size then
 cdef double SLIGHT = 1e12  # times rounding, a tenth of α: what two that tie may differ by until steps are exact
 cdef double NOISE = 1.4e-14  # of P_null, times √n: what a sum of n may seem to rise by when only rounding is left
-cdef double FORCING = 0.1  # of the model's gradient: what conjugate gradients leave
+cdef double LOOSE = 0.3, TIGHT = 0.1  # of the model's gradient: the most and the least that conjugate gradients leave
 cdef double WITHIN = 0.5   # of tol: what the working set is solved to before the other columns are looked at
 
 
@@ -89,13 +89,13 @@ cdef class Newton(Model):
                 return MAX_ITER
             if steps == 0:
                 return UNFIT
-            if self.total == 0 or shortened or before < INFINITY and self.stale(now, before, aim):
+            if self.total == 0 or shortened or not self.matched or before < INFINITY and self.stale(now, before, aim):
                 self.linearise()
             before, steps = now, steps - 1
-            status = self.step_on_model(alpha / self.total)
+            status = self.step_on_model(alpha / self.total, fmin(fmax(sqrt(sqrt(now)), TIGHT), LOOSE))
             if status != OK:
                 return status
-            if steps == 0:
+            if steps == 0 and self.foretold == UNASKED:
                 self.anticipate(alpha)
             self.used += 1
             if not self.land(alpha, &value, &shortened):
@@ -105,7 +105,7 @@ cdef class Newton(Model):
             if self.due((self.size + self.active.m) * (self.X.entries // max(self.X.p, 1) + 1)):
                 return INTERRUPTED
 
-    cdef status_t step_on_model(self, double a) noexcept nogil:
+    cdef status_t step_on_model(self, double a, double leave) noexcept nogil:
         """b moves to where the model, α and all in its units, has its minimum on the working set, or nearer to it."""
         cdef Py_ssize_t i, k, entered = 0, refused
         cdef status_t status = OK
@@ -137,7 +137,7 @@ cdef class Newton(Model):
                 break
         if status == UNFIT:  # dependent columns, or too many
             self.step_back()
-            status = self.creep(a)
+            status = self.creep(a, leave)
         self.face(&self.truth)
         return status
 
@@ -177,34 +177,40 @@ cdef class Newton(Model):
             return OK
         return status
 
-    cdef status_t creep(self, double a) noexcept nogil:
+    cdef status_t creep(self, double a, double leave) noexcept nogil:
         """Coordinates descend on the model, then conjugate gradients on what is not zero."""
         cdef Py_ssize_t k, m = 0
-        cdef double first, worst
+        cdef double first, worst, each = 0, read = self.gradients.read
         cdef status_t status = self.epoch(a, self.ids, self.size, &first)
         for k in range(self.size):
             if self.q.b[self.ids[k]] != 0:
                 self.picked[m] = self.ids[k]
+                each += self.cols.line[self.cols.slot[self.ids[k]]].size
                 m += 1
         for _ in range(SWEEPS):
             if status == OK:
                 status = self.epoch(a, self.picked, m, &worst)
+                self.crept += each
                 if worst < 0.01 * first:
-                    return status
+                    break
         if status == OK:
             self.recorrelate()
-            status = self.leap(a, FORCING)
+            status = self.leap(a, leave)
+        self.crept += self.gradients.read - read
         return status
 
     cdef bint pays(self) noexcept nogil:
-        """Whether an exact solve, its factor included, costs less than sweeps over the columns that would be in it."""
+        """Whether an exact solve, its factor included, costs less than sweeps over the columns that would be in it.
+
+        Some sweeps, or as many as this α and the last one that did without a factor have taken.
+        """
         cdef Py_ssize_t k, m = 0
         cdef double sweep = 0
         for k in range(self.size):
             if self.q.b[self.ids[k]] != 0:
                 m += 1
                 sweep += self.cols.line[self.cols.slot[self.ids[k]]].size
-        return m * (<double> m * m / 3 + sweep) <= BLAS * WORTH * sweep
+        return m * (<double> m * m / 3 + sweep) <= BLAS * fmax(WORTH * sweep, fmax(self.crept, self.crawl))
 
     cdef bint land(self, double alpha, double *value, bint *shortened) noexcept nogil:
         """The loss where the step has led; half as far, again and again, while the objective is not lower."""
@@ -258,7 +264,7 @@ cdef class Newton(Model):
         if self.distance() > AWAY and status < INTERRUPTED:  # from a minimum one more step leads nowhere
             memcpy(&self._ray[0], &self._eta[0], self.q.n * sizeof(double))
             self.linearise()
-            status = self.step_on_model(1 / self.total)
+            status = self.step_on_model(1 / self.total, TIGHT)
             self.refresh()
             if status < INTERRUPTED:
                 return SEPARATED if self.distance() > MOVING else OK
@@ -276,11 +282,14 @@ cdef class Newton(Model):
         """Working set → Newton's steps → certificate, until the certificate holds."""
         if self.loss.quadratic:
             return Solver.attempt(self, alpha, tol, max_iter, out)
-        cdef double aim = WITHIN * tol
+        cdef double aim = WITHIN * tol, now, best = INFINITY
         cdef Py_ssize_t added
-        cdef bint done
+        cdef int idle = 0
+        cdef bint done, looked = False
         cdef status_t status, ended
         self.used = 0
+        if self.crept > 0:
+            self.crawl, self.crept = self.crept, 0
         self.shrink()
         ended = self.follow(alpha, aim, max_iter, 1)
         if ended == OK or ended == UNFIT:
@@ -288,21 +297,27 @@ cdef class Newton(Model):
                 return NO_MEMORY
             ended = UNFIT if added else ended
         while True:
-            if ended == UNFIT:
-                ended = self.follow(alpha, aim, max_iter, LONG)
+            if ended == UNFIT and (self.matched or looked):  # where coordinates descend, a look is cheaper than a step
+                ended = self.follow(alpha, aim, max_iter, LONG if self.matched else 1)
             if ended == INTERRUPTED or ended == NO_MEMORY:
                 return ended
             status = self.proof(alpha, out)
             if status != OK:
                 return status
-            done = self.measured(out[0]) <= tol
-            status = self.enlarge(alpha, &added)
+            now, looked, added = self.measured(out[0]), True, 0
+            done = now <= tol
+            if self.matched or not done:
+                status = self.enlarge(alpha, &added)
             if status != OK:
                 return status
+            idle = 0 if added or self.matched or now < 0.9 * best else idle + 1
+            best = fmin(best, now)
+            if idle > IDLE:
+                ended = ROUNDING
             if ended == MAX_ITER or added == 0 and (done or ended == ROUNDING):
                 self.learn(alpha)
                 return OK if done else ended
-            if added == 0:  # the working set is better than that: it was solved to `aim`
+            if added == 0 and ended == OK:  # the working set is better than that: it was solved to `aim`
                 aim *= 0.1
                 if aim < 1e-18:
                     return ROUNDING

@@ -56,13 +56,14 @@ cdef class Solver(Screen):
             return NO_MEMORY
         for i in range(m):
             slope += self.active.rhs[i] * self.active.step[i]
-            self.old[i] = self.q.b[self.active.id[i]]
         t = search(self.active, &self.q, self.pen, alpha, slope, &gain)
         if t > 0:
+            for i in range(m):
+                self.active.bend[i] = self.q.b[self.active.id[i]]
             self.active.take(&self.q, self.pen, alpha, &self._c[0], t, &self._inside[0])
             for i in range(m):
-                self.old[i] = self.q.b[self.active.id[i]] - self.old[i]
-            move_all(&self.q, self.cols, self.active.id, m, self.old)
+                self.active.bend[i] = self.q.b[self.active.id[i]] - self.active.bend[i]
+            move_all(&self.q, self.cols, self.active.id, m, self.active.bend)
         self.active.clear()
         self.reads += self.gradients.read - read
         return INTERRUPTED if self.due(<Py_ssize_t> (self.gradients.read - read)) else OK

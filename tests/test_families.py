@@ -387,6 +387,22 @@ def test_sums_of_many_rows_and_large_counts_keep_their_digits(n: int, level: flo
         assert truth.gap(float(path.alphas[k]), coefs_of(path)[k]) <= 2e-10
 
 
+@pytest.mark.parametrize("family", ["binomial", "poisson"])
+def test_as_many_sparse_columns_as_rows_where_means_come_near_zero(family: str) -> None:
+    """Weights of rows are orders apart: what sweeps over sparse columns do not finish, an exact solve does."""
+    rng = np.random.default_rng(0)
+    X = sp.random(500, 3000, 0.02, random_state=0, format="csr")
+    X.data = np.abs(rng.standard_normal(X.nnz))
+    b = np.zeros(3000)
+    b[rng.choice(3000, 60)] = 3 * rng.standard_normal(60)
+    y = (rng.random(500) < ss.expit(X @ b)).astype(float)
+    path = fit_path(X, y, family=family, n_alphas=50, early_stop=False, tol=1e-6)
+    assert (path.status == "converged").all(), path.gaps
+    truth = Truth(X.toarray(), y, family)
+    for k in (30, 49):
+        assert truth.gap(float(path.alphas[k]), coefs_of(path)[k]) <= 1e-6
+
+
 @st.composite
 def designs(draw: st.DrawFn) -> tuple[str, Array, Array, Options]:
     """Few rows, columns that are equal, proportional, sums, constant, huge, tiny."""
