@@ -14,5 +14,5 @@ cdef class Gram:
     cdef bint one(self, residual_t *q, Columns X, const Py_ssize_t *ids, Py_ssize_t i, double *out) noexcept nogil
     cdef bint packed(self, residual_t *q, Columns X, const Py_ssize_t *ids, Py_ssize_t first, Py_ssize_t k, double *out,
                      Py_ssize_t stride) noexcept nogil
-    cdef bint gathered(self, residual_t *q, Columns X, const Py_ssize_t *ids, Py_ssize_t first, int k, double *out,
-                       Py_ssize_t stride) noexcept nogil
+    cdef bint met(self, residual_t *q, Columns X, const Py_ssize_t *ids, Py_ssize_t first, Py_ssize_t k, double *out,
+                  Py_ssize_t stride) noexcept nogil

@@ -1,7 +1,7 @@
 """Rows of the weighted, centred Gram of some columns: G_jk = Σ w (x_j − mean_j)(x_k − mean_k).
 
 New columns meet all the others at once, so that one read of a column serves many: packed and multiplied by BLAS where
-they are dense, eight side by side under one gather where they are sparse.
+they are dense, laid out by rows where they are sparse, so that only rows which two columns share cost anything.
 """
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
@@ -10,7 +10,7 @@ from scipy.linalg.cython_blas cimport dgemm
 
 from regfast._design cimport Columns
 from regfast._state cimport residual_t
-from regfast._vec cimport PANEL, SPARSE, dot, dots, lay, line_t, unpack, waxpy
+from regfast._vec cimport SPARSE, dot, line_t, meet, position, unpack, value, waxpy
 
 cdef enum:
     FEW = 4      # fewer columns than this come one by one
@@ -45,8 +45,7 @@ cdef class Gram:
                 if not self.one(q, X, ids, i, out + i * stride):
                     return False
             elif sparse:
-                m = min(m, PANEL)
-                if not self.gathered(q, X, ids, i, <int> m, out + i * stride, stride):
+                if not self.met(q, X, ids, i, m, out + i * stride, stride):
                     return False
             elif not self.packed(q, X, ids, i, m, out + i * stride, stride):
                 return False
@@ -101,31 +100,40 @@ cdef class Gram:
                 out[g * stride + a] -= q.mean[ids[first + g]] * q.mean[ids[a]]
         return True
 
-    cdef bint gathered(self, residual_t *q, Columns X, const Py_ssize_t *ids, Py_ssize_t first, int k, double *out,
-                       Py_ssize_t stride) noexcept nogil:
-        """k rows (at most PANEL) of sparse columns: side by side in the panel, one gather serves them all."""
-        cdef Py_ssize_t i, a, j
-        cdef int g
-        cdef double total[PANEL]
-        cdef double found[PANEL]
-        cdef line_t *x
-        if not self.room(PANEL * q.n):
-            return False
-        memset(self.panel, 0, PANEL * q.n * sizeof(double))
+    cdef bint met(self, residual_t *q, Columns X, const Py_ssize_t *ids, Py_ssize_t first, Py_ssize_t k, double *out,
+                  Py_ssize_t stride) noexcept nogil:
+        """k rows of sparse columns: their entries row by row of X, for those of every other column to meet."""
+        cdef Py_ssize_t i, a, g, t, u, size = 0
+        cdef double *found
+        cdef double *held
+        cdef Py_ssize_t *whose
+        cdef Py_ssize_t *start
+        cdef const line_t *x
         for g in range(k):
-            j = ids[first + g]
-            total[g] = 0
-            if q.mean[j] != 0:
-                for i in range(q.n):
-                    self.panel[PANEL * i + g] = -q.mean[j] * q.w[i]
-            lay(&X.line[X.slot[j]], q.w, self.panel + g)
-            for i in range(q.n):
-                total[g] += self.panel[PANEL * i + g]
+            size += X.line[X.slot[ids[first + g]]].size
+        if not self.room(2 * size + k + q.n + 2):
+            return False
+        found, held, whose = self.panel, self.panel + k, <Py_ssize_t *> (self.panel + k + size)
+        start = whose + size  # row i's are held[start[i] .. start[i + 1])
+        memset(start, 0, (q.n + 2) * sizeof(Py_ssize_t))
+        for g in range(k):
+            x = &X.line[X.slot[ids[first + g]]]
+            for t in range(x.size):
+                start[position(x, t) + 2] += 1
+        for i in range(q.n):
+            start[i + 2] += start[i + 1]
+        for g in range(k):
+            x = &X.line[X.slot[ids[first + g]]]
+            for t in range(x.size):
+                i = position(x, t)
+                u = start[i + 1]
+                held[u], whose[u] = q.w[i] * value(x, t), g
+                start[i + 1] = u + 1
         for a in range(first + k):
+            memset(found, 0, k * sizeof(double))
             x = &X.line[X.slot[ids[a]]]
-            dots(x, self.panel, found)
-            for g in range(k):
-                if a < first + g:
-                    out[g * stride + a] = found[g] - q.mean[ids[a]] * total[g]
+            meet(x, start, whose, held, found)
             self.read += x.size
+            for g in range(max(0, a - first + 1), k):
+                out[g * stride + a] = found[g] - q.mean[ids[first + g]] * q.mean[ids[a]]
         return True

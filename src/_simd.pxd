@@ -140,25 +140,8 @@ cdef extern from *:
         for (Py_ssize_t i = 0; i < n; i++) { \\
             double d = (double)x[i] - m[i], u = w * d; first[i] += u; square[i] += u * d; } \\
     }
-    #define REGFAST_GATHERS(T, I, S) \\
-    REGFAST_SIMD static void regfast_gathers_##S(const T *x, const I *at, const double *v, Py_ssize_t n, \\
-                                                 double *out) { \\
-        double s[2][8] = {{0}}; \\
-        Py_ssize_t i = 0; \\
-        int k, u; \\
-        for (; i + 2 <= n; i += 2) \\
-            for (u = 0; u < 2; u++) { \\
-                const double *p = v + 8 * (Py_ssize_t)at[i + u]; \\
-                for (k = 0; k < 8; k++) s[u][k] += (double)x[i + u] * p[k]; } \\
-        for (; i < n; i++) for (k = 0; k < 8; k++) s[0][k] += (double)x[i] * v[8 * (Py_ssize_t)at[i] + k]; \\
-        for (k = 0; k < 8; k++) out[k] = s[0][k] + s[1][k]; \\
-    }
     REGFAST_DENSE(double, f64)
     REGFAST_DENSE(float, f32)
-    REGFAST_GATHERS(double, int32_t, f64_i32)
-    REGFAST_GATHERS(float, int32_t, f32_i32)
-    REGFAST_GATHERS(double, int64_t, f64_i64)
-    REGFAST_GATHERS(float, int64_t, f32_i64)
     static void regfast_spin(double *row, Py_ssize_t stride, int m, const double *c, const double *s, Py_ssize_t n) {
         for (; m >= 4; m -= 4, row += 4 * stride) {
             double *p = row, *q = p + stride, *u = q + stride, *v = u + stride;
@@ -261,14 +244,6 @@ cdef extern from *:
     """
     void regfast_log1p(double *x, Py_ssize_t n) noexcept nogil
     void regfast_exp(const double *x, double b, double *out, Py_ssize_t n) noexcept nogil
-    void regfast_gathers_f64_i32(const double *x, const int32_t *at, const double *v, Py_ssize_t n,
-                                 double *out) noexcept nogil
-    void regfast_gathers_f32_i32(const float *x, const int32_t *at, const double *v, Py_ssize_t n,
-                                 double *out) noexcept nogil
-    void regfast_gathers_f64_i64(const double *x, const int64_t *at, const double *v, Py_ssize_t n,
-                                 double *out) noexcept nogil
-    void regfast_gathers_f32_i64(const float *x, const int64_t *at, const double *v, Py_ssize_t n,
-                                 double *out) noexcept nogil
     void regfast_spin(double *row, Py_ssize_t stride, int m, const double *c, const double *s,
                       Py_ssize_t n) noexcept nogil
     void regfast_prefetch(const char *x, Py_ssize_t size) noexcept nogil

@@ -7,8 +7,7 @@ from libc.stdint cimport int32_t, int64_t
 from regfast._simd cimport (regfast_axpy4_f32, regfast_axpy4_f64, regfast_axpy_f32, regfast_axpy_f64,
                             regfast_deviate_f32, regfast_deviate_f64, regfast_dot2_f32, regfast_dot2_f64,
                             regfast_dot4_f32, regfast_dot4_f64, regfast_dot_f32, regfast_dot_f64,
-                            regfast_gathers_f32_i32, regfast_gathers_f32_i64, regfast_gathers_f64_i32,
-                            regfast_gathers_f64_i64, regfast_gauge_f32, regfast_gauge_f64, regfast_prefetch,
+                            regfast_gauge_f32, regfast_gauge_f64, regfast_prefetch,
                             regfast_rows_f32, regfast_rows_f64, regfast_spread_f32, regfast_spread_f64,
                             regfast_waxpy4_f32, regfast_waxpy4_f64, regfast_waxpy_f32, regfast_waxpy_f64)
 
@@ -19,9 +18,6 @@ ctypedef fused real_t:
 ctypedef fused index_t:
     int32_t
     int64_t
-
-cdef enum:
-    PANEL = 8  # columns that `dots` takes at once
 
 cdef enum kind_t:  # how a line is stored; SINGLE and WIDE are bits so that a design can compose its kind
     DOUBLE = 0
@@ -64,6 +60,14 @@ cdef inline void _waxpy(const real_t *x, const index_t *at, Py_ssize_t size, dou
     cdef Py_ssize_t k
     for k in range(size):
         v[at[k]] += a * (x[k] * w[at[k]])
+
+
+cdef inline void _meet(const real_t *x, const index_t *at, Py_ssize_t size, const Py_ssize_t *start,
+                       const Py_ssize_t *whose, const double *held, double *out) noexcept nogil:
+    cdef Py_ssize_t k, t
+    for k in range(size):
+        for t in range(start[at[k]], start[at[k] + 1]):
+            out[whose[t]] += x[k] * held[t]
 
 
 # ---- the verbs: one branch on the kind per line, nothing above this file knows how X is stored
@@ -194,16 +198,17 @@ cdef inline void waxpy(const line_t *a, double s, const double *w, double *v) no
         _waxpy(<const float *> a.x, <const int64_t *> a.at, a.size, s, w, v)
 
 
-cdef inline void dots(const line_t *a, const double *panel, double *out) noexcept nogil:
-    """out_g = Σ_k x_k panel[at_k, g], a sparse line against the columns of a panel: one gather serves them all."""
+cdef inline void meet(const line_t *a, const Py_ssize_t *start, const Py_ssize_t *whose, const double *held,
+                      double *out) noexcept nogil:
+    """out[g] += Σ_k x_k · what row at_k holds of line g: held[t] of whose[t] = g, t in start[row] .. start[row + 1]"""
     if a.kind == SPARSE:
-        regfast_gathers_f64_i32(<const double *> a.x, <const int32_t *> a.at, panel, a.size, out)
+        _meet(<const double *> a.x, <const int32_t *> a.at, a.size, start, whose, held, out)
     elif a.kind == SPARSE | SINGLE:
-        regfast_gathers_f32_i32(<const float *> a.x, <const int32_t *> a.at, panel, a.size, out)
+        _meet(<const float *> a.x, <const int32_t *> a.at, a.size, start, whose, held, out)
     elif a.kind == SPARSE | WIDE:
-        regfast_gathers_f64_i64(<const double *> a.x, <const int64_t *> a.at, panel, a.size, out)
+        _meet(<const double *> a.x, <const int64_t *> a.at, a.size, start, whose, held, out)
     else:
-        regfast_gathers_f32_i64(<const float *> a.x, <const int64_t *> a.at, panel, a.size, out)
+        _meet(<const float *> a.x, <const int64_t *> a.at, a.size, start, whose, held, out)
 
 
 # ---- entry by entry: for set-up passes and extraction, where the memory is the cost and not the arithmetic
@@ -218,14 +223,6 @@ cdef inline Py_ssize_t position(const line_t *a, Py_ssize_t k) noexcept nogil:
     if not a.kind & SPARSE:
         return k
     return (<const int64_t *> a.at)[k] if a.kind & WIDE else (<const int32_t *> a.at)[k]
-
-
-cdef inline void lay(const line_t *a, const double *w, double *panel) noexcept nogil:
-    """panel[at_k, 0] += w[at_k] x_k, for a sparse line"""
-    cdef Py_ssize_t k, i
-    for k in range(a.size):
-        i = position(a, k)
-        panel[PANEL * i] += w[i] * value(a, k)
 
 
 cdef inline void unpack(const line_t *a, Py_ssize_t start, Py_ssize_t size, const double *w,
