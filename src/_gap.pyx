@@ -46,11 +46,6 @@ cdef double gap_joined(Penalty pen, double alpha, double s, double loss, const P
     return total + 0.5 * (1 - s) * (1 - s) * energy
 
 
-cdef inline double missing(Loss loss, double s, const double *eta, const residual_t *q) noexcept nogil:
-    """What the loss adds to the gap at the dual point s·r: nothing where r itself is feasible"""
-    return loss.young(s, eta, q) if s < 1 else 0
-
-
 cdef measure_t certificate(Loss loss, Penalty pen, double alpha, const Py_ssize_t *ids, Py_ssize_t m,
                            const residual_t *q, const double *eta, const double *c) noexcept nogil:
     """Duality gap and KKT residual from exact correlations c, over `ids` (NULL: all p = m columns)."""
@@ -65,14 +60,14 @@ cdef measure_t certificate(Loss loss, Penalty pen, double alpha, const Py_ssize_
         d = pen.distance(alpha, q.b[j], c[j], j)
         if d > 0:
             out.kkt = fmax(out.kkt, d / sqrt(q.h[j]))
-    out.gap = gap_at(pen, alpha, out.scale, missing(loss, out.scale, eta, q), ids, m, q.b, c)
+    out.gap = gap_at(pen, alpha, out.scale, loss.missing(out.scale, eta, q), ids, m, q.b, c)
     if s < out.scale:  # wide bounds make a small violation dear: there the point inside them is the better one
-        other = gap_at(pen, alpha, s, missing(loss, s, eta, q), ids, m, q.b, c)
+        other = gap_at(pen, alpha, s, loss.missing(s, eta, q), ids, m, q.b, c)
         if other < out.gap:
             out.gap, out.scale = other, s
     if pen.lasso is not None:
         s = limit_joined(pen, alpha, ids, m, q.b, c)
-        other = gap_joined(pen, alpha, s, missing(loss, s, eta, q), ids, m, q.b, c)
+        other = gap_joined(pen, alpha, s, loss.missing(s, eta, q), ids, m, q.b, c)
         if other < out.gap:
             out.gap, out.scale = other, s
     return out

@@ -72,6 +72,23 @@ cdef class Loss:
     cdef double value(self, const double *eta, const residual_t *q) noexcept nogil:
         """Σ w ℓ, less its saturated value"""
 
+    # ---- one certificate often follows another: what η alone decides is found once, until `moved` says that η is new
+
+    cdef void moved(self) noexcept nogil:
+        self.valued, self.at = False, 1
+
+    cdef double held(self, const double *eta, const residual_t *q) noexcept nogil:
+        """`value`"""
+        if not self.valued or self.quadratic:
+            self.valued, self.worth = True, self.value(eta, q)
+        return self.worth
+
+    cdef double missing(self, double s, const double *eta, const residual_t *q) noexcept nogil:
+        """What the loss adds to the gap at the dual point s·r: nothing where r itself is feasible."""
+        if s < 1 and (s != self.at or self.quadratic):
+            self.at, self.missed = s, self.young(s, eta, q)
+        return self.missed if s < 1 else 0
+
     cdef double young(self, double s, const double *eta, const residual_t *q) noexcept nogil:
         """Σ w [ℓ(η) + ℓ*(u) − u η] at u = s ∂ℓ/∂η, s < 1"""
 

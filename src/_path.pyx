@@ -78,7 +78,7 @@ cdef class Fit(Newton):
         cdef measure_t m
         with nogil:
             self.refresh()
-            value = self.loss.value(&self._eta[0], &self.q)
+            value = self.loss.held(&self._eta[0], &self.q)
             self.scale, self.curvature = fmax(value, 1e-300), sqrt(2 * fmax(value, 1e-300))
             status = OK
             if self._block.shape[0]:
@@ -136,7 +136,7 @@ cdef class Fit(Newton):
             raise MemoryError
         if status == INTERRUPTED:
             raise self.error or KeyboardInterrupt
-        return out.gap, out.kkt, out.scale, self.loss.value(&self._eta[0], &self.q), self.intercept()
+        return out.gap, out.kkt, out.scale, self.loss.held(&self._eta[0], &self.q), self.intercept()
 
     def warm(self, const double[::1] coef):
         """Begin from these coefficients."""
@@ -317,7 +317,7 @@ cdef class Fit(Newton):
             if status == INTERRUPTED or status == NO_MEMORY:
                 break
             scalars[0, k] = self.intercept()
-            scalars[1, k] = self.loss.value(&self._eta[0], &self.q)
+            scalars[1, k] = self.loss.held(&self._eta[0], &self.q)
             scalars[2, k] = self.measured(out) if self.scale > 0 else 0
             scalars[3, k] = self.read_in_all()
             counts[0, k], indptr[k + 1] = self.used, found.count

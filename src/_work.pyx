@@ -155,6 +155,7 @@ cdef class Workspace:
             self.q.rsum = 0
         elif FINE * self.scale < fabs(self.q.rsum) < SHORT * total and not self.loss.quadratic:
             self.refine(self.q.rsum / total)
+        self.loss.moved()
         self.lost = 0 if self.loss.quadratic else fabs(self.q.rsum)
         self.recentre()
 
@@ -217,7 +218,7 @@ cdef class Workspace:
     cdef double objective(self, double alpha) noexcept nogil:
         """Loss + α Σ pen_j(b_j)"""
         cdef Py_ssize_t k, j
-        cdef double total = self.loss.value(&self._eta[0], &self.q)
+        cdef double total = self.loss.held(&self._eta[0], &self.q)
         for k in range(self.size):
             j = self.ids[k]
             total += self.pen.value(alpha, self.q.b[j], j)
