@@ -141,19 +141,24 @@ def unit_rows(X: Any) -> Any:
 
 
 def from_file(file: str) -> Problem:
-    """Real data: dense columns are standardised, constant ones left out; counts become tf-idf with unit rows."""
+    """Real data: dense columns are standardised, constant ones left out; counts become tf-idf with unit rows.
+
+    A response of two values is for logistic regression.
+    """
     stored = np.load(file)
-    y = standardised(stored["y"])
+    levels = np.unique(stored["y"])
+    binary = len(levels) == 2
+    y = (stored["y"] == levels[-1]).astype(float) if binary else standardised(stored["y"])
     if "indptr" not in stored:
         X = np.asfortranarray(stored["X"], dtype=np.float64)
-        return Problem(standardised(X[:, X.std(axis=0) > 1e-12].copy(order="F")), y)
+        return Problem(standardised(X[:, X.std(axis=0) > 1e-12].copy(order="F")), y, binary=binary)
     X = sp.csr_matrix(tuple(stored[k] for k in ("data", "indices", "indptr")), stored["shape"], dtype=np.float64)
     X.sum_duplicates()
     if stored["data"].dtype.kind not in "iu":
-        return Problem(sp.csr_matrix(X[:, np.unique(X.indices)]), y)
+        return Problem(sp.csr_matrix(X[:, np.unique(X.indices)]), y, binary=binary)
     rarity = np.log(X.shape[0] / np.maximum(np.bincount(X.indices, minlength=X.shape[1]), 1))
     X.data = np.log1p(X.data) * rarity[X.indices]
-    return Problem(unit_rows(X), y)
+    return Problem(unit_rows(X), y, binary=binary)
 
 
 # ----------------------------------------------------------------------------------------------------- solvers
